@@ -1,0 +1,56 @@
+//! One try of a task by a session.
+
+use super::id::{AgentId, SessionId};
+use super::task::TaskKey;
+use super::time::Millis;
+use super::word::words;
+use super::workspace::Workspace;
+
+words! {
+    /// How an attempt ended.
+    Outcome, "outcome" {
+        /// Handed in or done.
+        Finished = "finished",
+        /// Given back by its holder.
+        Released = "released",
+        /// Given up.
+        Failed = "failed",
+        /// Paused.
+        Blocked = "blocked",
+        /// Its lease ran out and another session claimed.
+        Lost = "lost",
+        /// Its lease was taken away by a person or planner.
+        Revoked = "revoked",
+        /// The task was cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+/// The key of an attempt's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptKey(pub i64);
+
+/// One try of a task by a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its row; 0 before it is stored.
+    pub key: AttemptKey,
+    /// The task.
+    pub task: TaskKey,
+    /// 1 for the first try of the task.
+    pub number: u32,
+    /// Who tried.
+    pub agent: AgentId,
+    /// In which window; the last one, when the agent came back in another.
+    pub session: SessionId,
+    /// When it started.
+    pub started_at: Millis,
+    /// When and how it ended.
+    pub ended: Option<(Millis, Outcome)>,
+    /// What the holder said at the end.
+    pub summary: Option<String>,
+    /// What was changed.
+    pub changed_paths: Vec<String>,
+    /// Where the work lies.
+    pub workspace: Workspace,
+}

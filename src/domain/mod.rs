@@ -1,0 +1,25 @@
+//! The rules of a board, without I/O: what may happen to a task, who may hold it, and what it is worth.
+//!
+//! Everything here is a function from (state, request, now) to a result. Clocks, ids and randomness come in as
+//! arguments; nothing here knows that a database, a file or a process exists.
+
+pub mod actor;
+pub mod agent;
+pub mod attempt;
+pub mod board;
+pub mod event;
+pub mod graph;
+pub mod id;
+pub mod lease;
+pub mod lease_clock;
+pub mod profile;
+pub mod rank;
+pub mod refusal;
+pub mod scope;
+pub mod session;
+pub mod task;
+pub mod text;
+pub mod time;
+pub mod verdict;
+pub mod word;
+pub mod workspace;

@@ -1,0 +1,232 @@
+//! Every "no" of the board: a stable code, what happened, the command that helps, and facts for programs.
+//!
+//! A code never changes its meaning and never disappears; its exit code is part of it. Doors render refusals, they do
+//! not invent them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::time::Millis;
+
+/// What kind of answer a process gives with its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// An error of callboard itself.
+    Internal = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Nothing to do now, or the watch ended.
+    Nothing = 3,
+    /// Refused by a rule.
+    Refused = 4,
+    /// Taken by another holder.
+    Taken = 5,
+    /// Yours no longer: a stale lease, session or revision.
+    Stale = 6,
+    /// Busy past the deadline.
+    Busy = 7,
+    /// The board and this program do not match.
+    Version = 8,
+    /// The place is wrong: no board, no permission, no locks, no space.
+    Place = 9,
+    /// The board is complete.
+    Complete = 10,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal => $exit:ident,)+) => {
+        /// The stable code of a refusal.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// All codes, in the order of the manual.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The code as programs see it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+
+            /// The exit code that goes with it.
+            pub fn exit(self) -> Exit {
+                match self { $(Self::$name => Exit::$exit),+ }
+            }
+
+            /// What it means, in a line.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii()),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// callboard itself failed; nothing was changed
+    Internal = "internal" => Internal,
+    /// the command line or the JSON body is wrong
+    Usage = "usage" => Usage,
+    /// a value is out of range or badly formed
+    InvalidValue = "invalid_value" => Usage,
+    /// a line of an imported file cannot be taken; nothing of it was imported
+    ImportLine = "import_line" => Refused,
+    /// no task has this module name
+    UnknownModule = "unknown_module" => Refused,
+    /// no agent has this id
+    UnknownAgent = "unknown_agent" => Refused,
+    /// no session has this id
+    UnknownSession = "unknown_session" => Refused,
+    /// a task with this module name exists
+    ModuleExists = "module_exists" => Refused,
+    /// the dependency would close a circle
+    Cycle = "cycle" => Refused,
+    /// the task's state does not allow this
+    WrongState = "wrong_state" => Refused,
+    /// the task waits for other tasks
+    NotReady = "not_ready" => Refused,
+    /// the task is kept for another agent for a while
+    Reserved = "reserved" => Refused,
+    /// the paths overlap with those of a live lease
+    ScopeOverlap = "scope_overlap" => Refused,
+    /// the agent holds as many tasks as it may
+    LimitReached = "limit_reached" => Refused,
+    /// the task was lost three times and waits for a person
+    LostTooOften = "lost_too_often" => Refused,
+    /// only an agent can hold a lease
+    AgentRequired = "agent_required" => Refused,
+    /// the agent has no live session, or several and none was named
+    SessionRequired = "session_required" => Refused,
+    /// the change needs the lease token or an explicit session id
+    ProofRequired = "proof_required" => Refused,
+    /// the profile wants workspace and branch confirmed first
+    ConfirmationRequired = "confirmation_required" => Refused,
+    /// without a terminal this needs `--as-human`, or an agent's name
+    HumanRequired = "human_required" => Refused,
+    /// nobody approves their own work
+    OwnWork = "own_work" => Refused,
+    /// the request id was used with other arguments
+    RequestIdReused = "request_id_reused" => Refused,
+    /// the thread key would give an agent id that another key has
+    ThreadKeyTaken = "thread_key_taken" => Refused,
+    /// the board exists and differs from what was asked for
+    Differs = "differs" => Refused,
+    /// the change touches work that is under way and needs `--force`
+    ForceRequired = "force_required" => Refused,
+    /// another holder has it
+    Held = "held" => Taken,
+    /// the lease is not the caller's any more
+    StaleLease = "stale_lease" => Stale,
+    /// the session was closed, reaped or replaced
+    StaleSession = "stale_session" => Stale,
+    /// the board moved on
+    StaleRevision = "stale_revision" => Stale,
+    /// the task moved on
+    StaleTaskRevision = "stale_task_revision" => Stale,
+    /// the lock of the board was not free before the deadline
+    Busy = "busy" => Busy,
+    /// the board was written by a newer callboard
+    BoardTooNew = "board_too_new" => Version,
+    /// the board was written by an older callboard and waits for its first write by this one
+    BoardTooOld = "board_too_old" => Version,
+    /// there is no board here
+    NoBoard = "no_board" => Place,
+    /// the board's database is gone
+    BoardLost = "board_lost" => Place,
+    /// the database is damaged or is not a board
+    Damaged = "damaged" => Place,
+    /// the file system or the permissions do not let callboard in
+    NoPermission = "no_permission" => Place,
+    /// the disk is full
+    DiskFull = "disk_full" => Place,
+    /// the storage failed
+    StorageFailed = "storage_failed" => Place,
+    /// a board must not be used from this place
+    WrongPlace = "wrong_place" => Place,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A "no", with everything that a program or a person needs to go on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// What happened: a lower-case fragment that names the id or the path.
+    pub message: String,
+    /// A command to run, or null where none helps.
+    pub hint: Option<String>,
+    /// Facts for programs: who holds it, until when, which revision.
+    pub details: Map<String, Value>,
+}
+
+impl Refusal {
+    /// A refusal without hint and details.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, details: Map::new() }
+    }
+
+    /// The same with the command that helps.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with one more fact.
+    #[must_use]
+    pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The same with who holds it and until when.
+    #[must_use]
+    pub fn holder(self, holder: &Holder) -> Self {
+        let value = json!(holder);
+        self.detail("holder", value)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Who holds a task, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Holder {
+    /// The agent.
+    pub agent_id: super::id::AgentId,
+    /// Its window.
+    pub session_id: super::id::SessionId,
+    /// When the lease runs out.
+    pub expires_at: Millis,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_written_as_it_is_named() {
+        for code in Code::ALL {
+            assert_eq!(json!(code), json!(code.as_str()), "serde and the manual agree");
+            assert!(!code.meaning().is_empty());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Sessions: the live windows of agents.
+//!
+//! **Invariants.** An agent has at most one live session for each window of each host; a newer one replaces it and
+//! its epoch is higher. An ended session never lives again.
+
+use super::id::{AgentId, SessionId, WindowId};
+use super::time::Millis;
+use super::word::words;
+use super::workspace::Workspace;
+
+words! {
+    /// Where a session stands.
+    SessionStatus, "session status" {
+        /// Heard of lately.
+        Active = "active",
+        /// Silent for longer than [`STALE_AFTER_SECONDS`].
+        Stale = "stale",
+        /// Closed, reaped or replaced.
+        Closed = "closed",
+    }
+}
+
+words! {
+    /// How a session ended.
+    Ending, "ending" {
+        /// By its own agent.
+        Closed = "closed",
+        /// For being silent too long.
+        Reaped = "reaped",
+        /// By a newer session of the same window.
+        Replaced = "replaced",
+    }
+}
+
+/// A session that was silent for longer is shown as stale. Silence alone ends nothing.
+pub const STALE_AFTER_SECONDS: i64 = 3600;
+/// Replacing a session that was heard of within this time is worth a warning: two windows may share a name.
+pub const REPLACED_WARNING_SECONDS: i64 = 60;
+
+/// One live window or process of an agent on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose window it is.
+    pub agent: AgentId,
+    /// The host's random id, or the name given for it.
+    pub host: String,
+    /// The window on that host.
+    pub window: WindowId,
+    /// Counts the sessions of this window.
+    pub epoch: u64,
+    /// When it was registered.
+    pub started_at: Millis,
+    /// When it was last heard of.
+    pub seen_at: Millis,
+    /// When and how it ended.
+    pub ended: Option<(Millis, Ending)>,
+    /// Where it works, and whether that was confirmed.
+    pub workspace: Workspace,
+    /// True once workspace and branch were confirmed.
+    pub confirmed: bool,
+}
+
+impl Session {
+    /// Where it stands at `now`.
+    pub fn status(&self, now: Millis) -> SessionStatus {
+        match self.ended {
+            Some(_) => SessionStatus::Closed,
+            None if now.since(self.seen_at) > STALE_AFTER_SECONDS * 1000 => SessionStatus::Stale,
+            None => SessionStatus::Active,
+        }
+    }
+}

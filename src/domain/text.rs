@@ -1,0 +1,132 @@
+//! What people and agents write: bounded, and never able to steer a terminal or break a page.
+//!
+//! Text is kept as it was given (a body may be markdown); it is made harmless where it is shown. Titles are one line
+//! from the start, because everything shows them.
+
+use super::refusal::{Code, Refusal};
+
+/// The most characters of a title.
+pub const TITLE_MOST: usize = 200;
+/// The most bytes of a body, a summary, a reason or notes: an agent's context must survive reading it.
+pub const TEXT_MOST: usize = 256 * 1024;
+
+/// The text as one line: every run of white space and control characters becomes a space. Escape sequences lose their
+/// escape and so their meaning.
+pub fn one_line(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if is_unsafe(c) || c == '\n' || c == '\t' { ' ' } else { c }).collect();
+    clean.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A title from what was given. Refuses an empty one and one of more than [`TITLE_MOST`] characters.
+pub fn title(text: &str) -> Result<String, Refusal> {
+    let title = one_line(text);
+    let long = title.chars().count();
+    if title.is_empty() {
+        return Err(Refusal::new(Code::InvalidValue, "the title is empty"));
+    }
+    if long > TITLE_MOST {
+        return Err(Refusal::new(
+            Code::InvalidValue,
+            format!("the title has {long} characters, {TITLE_MOST} are allowed"),
+        )
+        .hint("give the long text with --body @FILE"));
+    }
+    Ok(title)
+}
+
+/// A longer text as it was given. Refuses more than [`TEXT_MOST`] bytes, and NUL, which no tool downstream survives.
+pub fn bounded(what: &str, text: &str) -> Result<String, Refusal> {
+    if text.len() > TEXT_MOST {
+        let message = format!("{what} has {} bytes, {TEXT_MOST} are allowed", text.len());
+        return Err(Refusal::new(Code::InvalidValue, message).hint("put it in a file of the project and name the file"));
+    }
+    if text.contains('\0') {
+        return Err(Refusal::new(Code::InvalidValue, format!("{what} has a NUL character")));
+    }
+    Ok(text.to_owned())
+}
+
+/// A reason, summary or note that may not be blank. Refuses as [`bounded`] does.
+pub fn required(what: &str, text: &str) -> Result<String, Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::new(Code::InvalidValue, format!("{what} is empty")));
+    }
+    bounded(what, text)
+}
+
+/// The first `most` characters, with an ellipsis where something was cut.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// True for what must not reach a terminal raw: controls but newline and tab, and the marks that turn text around.
+pub fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
+/// The text for a terminal: several lines stay, everything that [`is_unsafe`] is shown as `\u{…}`.
+pub fn for_terminal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// One line for a markdown page: nothing in it can open a table cell, a link, a heading, a tag or a code span.
+pub fn for_markdown(text: &str) -> String {
+    let line = one_line(text);
+    let mut out = String::with_capacity(line.len() + 8);
+    for c in line.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '!' | '#' | '~' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_harmless_line() {
+        assert_eq!(title("  two\nlines\u{1b}[31m red ").expect("a title"), "two lines [31m red");
+        assert_eq!(title("\n \t").expect_err("nothing is left").code, Code::InvalidValue);
+        assert_eq!(title(&"x".repeat(100_000)).expect_err("too long").code, Code::InvalidValue);
+    }
+
+    #[test]
+    fn no_control_character_reaches_a_terminal() {
+        let shown = for_terminal("a\u{1b}[2Jb\r\nc\u{202e}d");
+        assert_eq!(shown, "a\\u{1b}[2Jb\\u{d}\nc\\u{202e}d");
+    }
+
+    #[test]
+    fn markdown_stays_data() {
+        assert_eq!(for_markdown("| <b>x</b> [a](b) `c`\n# d"), "\\| &lt;b&gt;x&lt;/b&gt; \\[a\\](b) \\`c\\` \\# d");
+    }
+
+    #[test]
+    fn cutting_counts_characters_not_bytes() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöüß", 3), "äö…");
+    }
+}

@@ -1,0 +1,18 @@
+//! Where work lies: a directory on a host, its branch and head.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the work of an attempt lies. What is not known is null.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Workspace {
+    /// The name of the host.
+    pub host: Option<String>,
+    /// The top level of the working tree.
+    pub path: Option<String>,
+    /// The branch that is checked out.
+    pub branch: Option<String>,
+    /// The commit that is checked out.
+    pub head: Option<String>,
+}

@@ -1,0 +1,10 @@
+//! callboard: a coordination board that lives in a directory.
+//!
+//! The floors, from the ground up; imports only go down, and `tests/tidy.rs` enforces it:
+//!
+//! | floor | rooms |
+//! | --- | --- |
+//! | 0 | [`domain`]: rules without I/O |
+//! | 0 | `platform`: the operating system without rules |
+
+pub mod domain;
