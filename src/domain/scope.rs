@@ -1,6 +1,8 @@
 //! Path scopes: gitignore-style globs, and whether two of them can meet in one file.
 //!
-//! A scope covers what it names and everything below it. Whether two scopes overlap is decided exactly for literals,
+//! A scope covers what it names and everything below it. One departure from gitignore: a plain name such as `docs`
+//! means that entry of the project's root, not every entry of that name, else `docs` and `src` would meet in `src/docs`
+//! and nobody could work beside anybody. `**/docs` says the other thing. Whether two scopes overlap is decided exactly for literals,
 //! `*`, `?` and `**`; a character class counts as any character, so for the rest the answer leans to "they overlap".
 
 use std::fmt;
@@ -49,7 +51,7 @@ impl Scope {
     /// Anchored segments; `**` stands for any number of them. A scope covers what lies below it, so `**` ends it.
     fn segments(&self) -> Vec<&str> {
         let parts: Vec<&str> = self.0.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        let anchored = self.0.trim_end_matches('/').contains('/');
+        let anchored = self.0.trim_end_matches('/').contains('/') || !self.0.contains(['*', '?', '[', '\\']);
         let lead = (!anchored).then_some("**");
         lead.into_iter().chain(parts).chain(["**"]).collect()
     }
@@ -229,6 +231,7 @@ mod tests {
             ("src/*/mod.rs", "src/auth/**"),
             ("docs/", "docs/a.md"),
             ("a?c", "abc"),
+            ("**/docs", "src"),
             ("src/[ab].rs", "src/z.rs"),
             ("/", "anything"),
             ("./src//a", "src/a"),
@@ -240,7 +243,8 @@ mod tests {
             ("src/*.rs", "src/*.md"),
             ("src/a/**", "src/b/**"),
             ("/top.rs", "src/top.rs"),
-            ("a?c", "ac"),
+            ("/a?c", "ac"),
+            ("README.md", "docs"),
         ] {
             assert!(!overlap(a, b), "{a} does not meet {b}");
         }
