@@ -5,6 +5,8 @@
 //! | floor | rooms |
 //! | --- | --- |
 //! | 0 | [`domain`]: rules without I/O |
-//! | 0 | `platform`: the operating system without rules |
+//! | 0 | [`platform`]: the operating system without rules |
 
 pub mod domain;
+pub mod platform;
+pub mod store;

@@ -30,6 +30,8 @@ pub struct Acting {
     pub session: Option<Session>,
     /// How the window was found.
     pub named: Named,
+    /// Its live windows, where it has several and named none.
+    pub candidates: Vec<SessionId>,
 }
 
 /// How a session was found.
@@ -70,8 +72,18 @@ impl Actor {
         let agent = &acting.agent;
         match &acting.session {
             Some(session) => Ok((agent, session)),
-            None => Err(Refusal::new(Code::SessionRequired, format!("agent {} has no live session", agent.id))
-                .hint(format!("callboard init-agent --thread-key '{}'", agent.thread_key))),
+            None if acting.candidates.is_empty() => {
+                let message = format!("agent {} has no live session", agent.id);
+                Err(Refusal::new(Code::SessionRequired, message)
+                    .hint(format!("callboard init-agent --thread-key '{}'", agent.thread_key)))
+            }
+            None => {
+                let ids: Vec<&str> = acting.candidates.iter().map(SessionId::as_str).collect();
+                let message = format!("agent {} has several live sessions: {}", agent.id, ids.join(", "));
+                Err(Refusal::new(Code::SessionRequired, message)
+                    .hint("repeat it with --session-id ID")
+                    .detail("sessions", ids))
+            }
         }
     }
 

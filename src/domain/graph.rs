@@ -91,7 +91,9 @@ mod tests {
         let n = edges.len();
         let mut reach = vec![vec![false; n]; n];
         for (node, targets) in edges.iter().enumerate() {
-            targets.iter().for_each(|target| reach[node][*target] = true);
+            for target in targets {
+                reach[node][*target] = true;
+            }
         }
         for via in 0..n {
             for a in 0..n {
@@ -111,10 +113,10 @@ mod tests {
         #[test]
         fn a_way_is_found_exactly_where_one_is(edges in graphs()) {
             let reach = closure(&edges);
-            for from in 0..edges.len() {
-                for to in 0..edges.len() {
+            for (from, row) in reach.iter().enumerate() {
+                for (to, reached) in row.iter().enumerate() {
                     let found = way_in(&edges, from, to);
-                    prop_assert_eq!(found.is_some(), reach[from][to]);
+                    prop_assert_eq!(found.is_some(), *reached);
                     for pair in found.iter().flat_map(|way| way.windows(2)) {
                         prop_assert!(edges[pair[0]].contains(&pair[1]));
                     }

@@ -59,6 +59,7 @@ pub struct LeaseTime(pub i64);
 
 impl LeaseTime {
     /// This reading and `seconds` more.
+    #[must_use]
     pub fn plus_seconds(self, seconds: u32) -> Self {
         Self(self.0.saturating_add(i64::from(seconds) * 1000))
     }

@@ -1,0 +1,58 @@
+//! What can go wrong below the rules.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of the operating system, with what was tried on which path.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A lock was not free before the deadline.
+    #[error("{} is held by {holder}", path.display())]
+    LockHeld {
+        /// The lock.
+        path: PathBuf,
+        /// Who holds it and since when, as far as it is known.
+        holder: Box<str>,
+    },
+    /// A file that was locked is not the file that has its name now, again and again.
+    #[error("{} is replaced again and again while it is locked", path.display())]
+    LockReplaced {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// A child process did not end before its deadline.
+    #[error("{program} did not answer in time")]
+    ChildTimeout {
+        /// The program.
+        program: &'static str,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes")]
+    NoEntropy,
+}
+
+impl PlatformError {
+    /// Names what was tried on which path.
+    pub fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+
+    /// The kind of I/O error behind it, if there is one.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::File { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Files that several users and several processes share.
+//!
+//! **Invariants.** A name that may be a link somebody planted is never followed. A file that others read appears under
+//! its name complete or not at all. Every file made here gets the group and the read and write bits of its directory,
+//! so that a board made by one user of a group works for the others.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Mode, fchmod, fchown};
+
+use super::error::PlatformError;
+
+/// Gives an open file the group and the read and write bits of the directory it is in. What the system refuses (a
+/// group that the user is not in) is left as it is: the file still works for its owner.
+pub fn share(file: &File, path: &Path) {
+    let Some(dir) = path.parent().and_then(|dir| fs::metadata(dir).ok()) else { return };
+    let Ok(own) = file.metadata() else { return };
+    if own.gid() != dir.gid() {
+        let _ = fchown(file, None, Some(Gid::from_raw(dir.gid())));
+    }
+    let wanted = (own.mode() & 0o7111) | (dir.mode() & 0o666) | 0o600;
+    if own.mode() & 0o7777 != wanted {
+        let _ = fchmod(file, Mode::from_raw_mode(wanted));
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags(libc::O_NOFOLLOW);
+    options
+}
+
+/// Opens a file to lock it, creating it if need be. Where the directory is read-only an existing file is opened for
+/// reading, which is enough to lock.
+pub fn open_lock(path: &Path) -> Result<File, PlatformError> {
+    let existing = options().read(true).write(true).open(path);
+    match existing {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let file = options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
+                .map_err(PlatformError::file("create", path))?;
+            share(&file, path);
+            Ok(file)
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            options().read(true).open(path).map_err(PlatformError::file("open", path))
+        }
+        other => other.map_err(PlatformError::file("open", path)),
+    }
+}
+
+/// Writes over a file in place, creating it if need be.
+pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
+    let mut open = options();
+    open.write(true).truncate(true);
+    let mut file = match open.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let file = open.create(true).mode(0o600).open(path).map_err(PlatformError::file("create", path))?;
+            share(&file, path);
+            file
+        }
+        other => other.map_err(PlatformError::file("write", path))?,
+    };
+    file.write_all(content).map_err(PlatformError::file("write", path))
+}
+
+/// Creates a file that must not exist yet, complete and synced. Fails with `AlreadyExists` if it does.
+pub fn create_new(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
+    let mut file =
+        options().write(true).create_new(true).mode(0o600).open(path).map_err(PlatformError::file("create", path))?;
+    share(&file, path);
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(PlatformError::file("write", path))?;
+    sync_directory_of(path)
+}
+
+/// Makes the entries of the directory that `path` is in durable.
+pub fn sync_directory_of(path: &Path) -> Result<(), PlatformError> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(PlatformError::file("sync", dir))
+}
+
+/// Whether a replaced file must survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It can be made again.
+    Disposable,
+    /// It is synced before and after it gets its name.
+    Durable,
+}
+
+/// Replaces a file: it is written beside its name and renamed. `writer` tells temporary files of different hosts apart;
+/// writers of one host must hold a lock, so that a killed one leaves one stale file and not many.
+pub fn replace(path: &Path, content: &[u8], writer: &str, durability: Durability) -> Result<(), PlatformError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside: PathBuf = path.with_file_name(format!(".{name}.{writer}.tmp"));
+    let mut file = options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(PlatformError::file("write", &beside))?;
+    share(&file, path);
+    let written = file.write_all(content).and_then(|()| match durability {
+        Durability::Disposable => Ok(()),
+        Durability::Durable => file.sync_all(),
+    });
+    drop(file);
+    let renamed = written.and_then(|()| fs::rename(&beside, path));
+    if let Err(error) = renamed {
+        let _ = fs::remove_file(&beside);
+        return Err(PlatformError::file("write", path)(error));
+    }
+    match durability {
+        Durability::Disposable => Ok(()),
+        Durability::Durable => sync_directory_of(path),
+    }
+}
+
+/// The content of a file, or none if it is not there. Reads at most `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PlatformError> {
+    match options().read(true).open(path) {
+        Ok(file) => {
+            let mut content = Vec::new();
+            file.take(most).read_to_end(&mut content).map_err(PlatformError::file("read", path))?;
+            Ok(Some(content))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(PlatformError::file("read", path)(error)),
+    }
+}
+
+/// Makes a directory if it is not there, with the rights of the one it is in. Says whether it was made.
+pub fn make_directory(path: &Path) -> Result<bool, PlatformError> {
+    match fs::create_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) => Err(PlatformError::file("create", path)(error)),
+    }
+}
+
+/// True when the open file is the one that has the name now: a lock on a file that was replaced protects nothing.
+pub fn is_still_named(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => open.dev() == named.dev() && open.ino() == named.ino(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_place_of_a_file_is_not_followed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (victim, trap) = (dir.path().join("victim"), dir.path().join("page"));
+        overwrite(&victim, b"precious").expect("written");
+        std::os::unix::fs::symlink(&victim, &trap).expect("a link");
+        assert!(overwrite(&trap, b"x").is_err());
+        replace(&trap, b"x", "t", Durability::Disposable).expect("the link itself is replaced");
+        assert_eq!(read(&victim, 100).expect("readable"), Some(b"precious".to_vec()));
+        assert_eq!(read(&trap, 100).expect("readable"), Some(b"x".to_vec()));
+    }
+}

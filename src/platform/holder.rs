@@ -1,0 +1,175 @@
+//! Who holds the lock between hosts: the file in the lock directory, and the thread that shows its holder is awake.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock;
+use super::host::Host;
+use super::lock_protocol::Life;
+use super::process::{self, Birth};
+
+/// How often a holder shows that it is awake.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// A holder that did not count for longer looks whether it still holds the lock, in milliseconds.
+const DOUBT_AFTER_MS: i64 = 5_000;
+/// A holder that did not count for longer takes the lock for lost, in milliseconds.
+const LOST_AFTER_MS: i64 = 10_000;
+/// The width of the counter at the start of the file.
+const COUNTER_WIDTH: usize = 20;
+
+/// What a holder writes about itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Holder {
+    /// The host's random id.
+    pub host: String,
+    /// Changes with every boot of that host.
+    pub boot: String,
+    /// Tells its containers apart.
+    pub pid_namespace: String,
+    /// The process.
+    pub pid: u32,
+    /// When the process started, so that a reused number is recognised.
+    pub born: String,
+    /// Since when it holds the lock, by its own clock, for people.
+    pub since: String,
+}
+
+impl Holder {
+    /// This process.
+    pub fn this(host: &Host, since: String) -> Self {
+        let pid = std::process::id();
+        let born = match process::birth(pid) {
+            Birth::Known(born) => born,
+            Birth::Dead | Birth::Unknown => String::new(),
+        };
+        let Host { id, boot, pid_namespace } = host.clone();
+        Self { host: id, boot, pid_namespace, pid, born, since }
+    }
+
+    /// The content of its file: a counter of fixed width, then itself.
+    pub fn file_content(&self, counter: u64) -> String {
+        let json = serde_json::to_string(self).expect("text and numbers have a JSON form");
+        format!("{counter:0COUNTER_WIDTH$}\n{json}\n")
+    }
+
+    /// The counter and the holder in a file; none while it is being written.
+    pub fn parse(content: &str) -> Option<(u64, Self)> {
+        let (counter, json) = content.split_once('\n')?;
+        Some((counter.parse().ok()?, serde_json::from_str(json).ok()?))
+    }
+
+    /// What `host` can know about this holder's process.
+    pub fn life(&self, host: &Host) -> Life {
+        if self.host != host.id || self.boot != host.boot || self.pid_namespace != host.pid_namespace {
+            Life::Elsewhere
+        } else if process::is_alive(self.pid, &self.born) {
+            Life::Alive
+        } else {
+            Life::Dead
+        }
+    }
+}
+
+/// The held lock directory. Dropping it stops counting, removes its own file and then the empty directory.
+#[derive(Debug)]
+pub struct HolderGuard {
+    file: PathBuf,
+    counting: Arc<Counting>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Counting {
+    /// When the file was last written, on the boot clock.
+    last: AtomicI64,
+    stopped: Mutex<bool>,
+    stop: Condvar,
+}
+
+/// Asks, at any time and from any thread, whether the lock is still this process's.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    file: PathBuf,
+    counting: Arc<Counting>,
+}
+
+impl HolderGuard {
+    /// Starts counting in the open `file`, which is in place as `path`.
+    pub fn start(path: &Path, file: File) -> Self {
+        let counting = Arc::new(Counting {
+            last: AtomicI64::new(clock::boot_ms()),
+            stopped: Mutex::new(false),
+            stop: Condvar::new(),
+        });
+        let shared = Arc::clone(&counting);
+        let count = move || {
+            for counter in 1u64.. {
+                let stopped = shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+                let wait = shared.stop.wait_timeout_while(stopped, COUNT_EVERY, |stopped| !*stopped);
+                let (stopped, _) = wait.unwrap_or_else(PoisonError::into_inner);
+                if *stopped {
+                    return;
+                }
+                // The descriptor, not the name: a file that a breaker removed must not appear again.
+                let text = format!("{counter:0COUNTER_WIDTH$}");
+                if file.write_all_at(text.as_bytes(), 0).is_ok() {
+                    shared.last.store(clock::boot_ms(), Ordering::Release);
+                }
+            }
+        };
+        // Without a thread the holder cannot show that it is awake; the fence then gives the lock up by itself.
+        let thread = std::thread::Builder::new().stack_size(64 * 1024).spawn(count).ok();
+        Self { file: path.to_owned(), counting, thread }
+    }
+
+    /// What the commit asks.
+    pub fn fence(&self) -> Fence {
+        Fence { file: self.file.clone(), counting: Arc::clone(&self.counting) }
+    }
+}
+
+impl Fence {
+    /// False when this process slept so long that another host may have broken its lock.
+    pub fn holds(&self) -> bool {
+        let silent = clock::boot_ms() - self.counting.last.load(Ordering::Acquire);
+        silent <= DOUBT_AFTER_MS || (silent <= LOST_AFTER_MS && File::open(&self.file).is_ok())
+    }
+}
+
+impl Drop for HolderGuard {
+    fn drop(&mut self) {
+        *self.counting.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.counting.stop.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let _ = std::fs::remove_file(&self.file);
+        if let Some(directory) = self.file.parent() {
+            let _ = std::fs::remove_dir(directory);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_survives_its_file() {
+        let host = Host { id: "h".into(), boot: "b".into(), pid_namespace: "p".into() };
+        let holder = Holder::this(&host, "now".into());
+        let (counter, read) = Holder::parse(&holder.file_content(3)).expect("its own file");
+        assert_eq!((counter, read.pid), (3, std::process::id()));
+        assert_eq!(read.life(&host), Life::Alive);
+        let other = Host { id: "other".into(), ..host };
+        assert_eq!(read.life(&other), Life::Elsewhere);
+        assert!(Holder::parse("0000").is_none());
+    }
+}

@@ -1,0 +1,79 @@
+//! This host: a random id that it keeps for itself, and what tells its processes from those of others.
+//!
+//! A name is not an identity: containers share names, and a host can be renamed. A container with a fresh home is a new
+//! host and works like any other.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::entropy::Entropy;
+use super::error::PlatformError;
+use super::file;
+
+/// The machine this process runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Random, kept in the host's own state directory.
+    pub id: String,
+    /// Changes with every boot.
+    pub boot: String,
+    /// Tells containers of one kernel apart.
+    pub pid_namespace: String,
+}
+
+impl Host {
+    /// This host. Its id is `id` if one is given, else the one in `state`, made there at the first call.
+    pub fn this(id: Option<&str>, state: &Path, entropy: &Entropy) -> Result<Self, PlatformError> {
+        let id = match id {
+            Some(id) => id.to_owned(),
+            None => kept_id(state, entropy)?,
+        };
+        let boot = read_line(Path::new("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
+        let pid_namespace =
+            std::fs::read_link("/proc/self/ns/pid").map(|name| name.display().to_string()).unwrap_or_default();
+        Ok(Self { id, boot, pid_namespace })
+    }
+}
+
+fn read_line(path: &Path) -> Option<String> {
+    let content = std::fs::read_to_string(path).ok()?;
+    let line = content.lines().next()?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+fn kept_id(state: &Path, entropy: &Entropy) -> Result<String, PlatformError> {
+    let path = state.join("host-id");
+    if let Some(id) = read_line(&path) {
+        return Ok(id);
+    }
+    std::fs::create_dir_all(state).map_err(PlatformError::file("create", state))?;
+    let id = format!("h-{}", entropy.hex(8)?);
+    match file::create_new(&path, format!("{id}\n").as_bytes()) {
+        // Another process was faster, and may still be writing: its line is there in a moment or was there at once.
+        Err(error) if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) => settled_id(&path),
+        other => other.map(|()| id),
+    }
+}
+
+fn settled_id(path: &Path) -> Result<String, PlatformError> {
+    let deadline = super::deadline::Deadline::after(std::time::Duration::from_secs(5));
+    loop {
+        if let Some(id) = read_line(path) {
+            return Ok(id);
+        }
+        if deadline.is_over() {
+            let empty = std::io::Error::new(std::io::ErrorKind::InvalidData, "it stays empty");
+            return Err(PlatformError::file("read", path)(empty));
+        }
+        deadline.nap(std::time::Duration::from_millis(5));
+    }
+}
+
+/// The name that people know this machine by.
+pub fn name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        if name.is_empty() { "localhost".to_owned() } else { name }
+    })
+}

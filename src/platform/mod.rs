@@ -1,0 +1,17 @@
+//! The operating system, without rules: clocks, randomness, files, locks, child processes.
+//!
+//! Nothing here knows what a board is. This is the only room that may read the OS clock, draw random bytes, lock files,
+//! replace files or start processes.
+
+pub mod clock;
+pub mod deadline;
+pub mod entropy;
+pub mod error;
+pub mod file;
+pub mod file_lock;
+pub mod file_system;
+pub mod holder;
+pub mod host;
+pub mod lock_dir;
+pub mod lock_protocol;
+pub mod process;

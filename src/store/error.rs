@@ -1,0 +1,72 @@
+//! What a store can fail with, and what that means to whoever asked.
+
+use crate::domain::refusal::{Code, Refusal};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else uses the database, and did not stop before the deadline.
+    #[error("the database is busy")]
+    Busy,
+    /// The file is not a board's database, or is damaged.
+    #[error("the database is damaged: {0}")]
+    Damaged(Box<str>),
+    /// A newer program wrote it.
+    #[error("the board has format {found}, this callboard knows formats up to {known}")]
+    TooNew {
+        /// The format of the board.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// An older program wrote it, and it must be brought up to date by a write first.
+    #[error("the board has format {found}, this callboard needs {known}")]
+    TooOld {
+        /// The format of the board.
+        found: i64,
+        /// The one that this program needs.
+        known: i64,
+    },
+    /// There is no database.
+    #[error("there is no database")]
+    Missing,
+    /// No space left.
+    #[error("the disk is full")]
+    Full,
+    /// It may not be written, or not be read.
+    #[error("no permission: {0}")]
+    Permission(Box<str>),
+    /// The operating system failed.
+    #[error("the storage failed: {0}")]
+    Io(Box<str>),
+    /// A row that was to be changed is not as it was read. One transaction at a time makes this impossible, so it is a
+    /// sign of locks that do not work.
+    #[error("{0} changed under this transaction")]
+    Conflict(&'static str),
+    /// Anything else: a mistake of callboard's own.
+    #[error("the database refused: {0}")]
+    Backend(Box<str>),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Busy => {
+                Self::new(Code::Busy, message).hint("repeat the command; callboard itself never holds it for long")
+            }
+            StoreError::Damaged(_) => Self::new(Code::Damaged, message)
+                .hint("keep the file; 'sqlite3 project-plan/coordination.db .recover' shows what still reads"),
+            StoreError::TooNew { .. } => Self::new(Code::BoardTooNew, message).hint("cargo install callboard --locked"),
+            StoreError::TooOld { .. } => Self::new(Code::BoardTooOld, message)
+                .hint("callboard lease-reclaim brings it up to date, as any write does"),
+            StoreError::Missing => Self::new(Code::BoardLost, message),
+            StoreError::Full => Self::new(Code::DiskFull, message).hint("make space, then repeat the command"),
+            StoreError::Permission(_) => Self::new(Code::NoPermission, message).hint("ls -l project-plan"),
+            StoreError::Io(_) => Self::new(Code::StorageFailed, message).hint("df -h project-plan"),
+            StoreError::Conflict(_) => Self::new(Code::StorageFailed, message)
+                .hint("check that locks work where project-plan lies, then repeat the command"),
+            StoreError::Backend(_) => Self::new(Code::Internal, message),
+        }
+    }
+}

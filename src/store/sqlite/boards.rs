@@ -1,0 +1,89 @@
+//! The board's own row, and the clocks of hosts.
+
+use rusqlite::params;
+
+use super::columns::{count, number, word};
+use super::open::SqliteTransaction;
+use crate::domain::board::{Board, Counts};
+use crate::domain::id::HostId;
+use crate::domain::lease_clock::HostRecord;
+use crate::domain::time::{Dial, LeaseTime, Millis};
+use crate::store::contract::{Boards, Kept};
+use crate::store::error::StoreError;
+
+const BOARD: &str = "SELECT generation, name, revision, presence, event_seq, mode, profile, journal, created_at, wall, \
+     lease_clock, draft, open, active, waiting, review, done, failed, cancelled, offered, unready FROM board";
+
+const PUT_BOARD: &str = "INSERT OR REPLACE INTO board (one, generation, name, revision, presence, event_seq, mode, \
+     profile, journal, created_at, wall, lease_clock, draft, open, active, waiting, review, done, failed, cancelled, \
+     offered, unready) \
+     VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+
+const HOST_RECORD: &str = "SELECT boot_clock, lease_clock FROM hosts WHERE host = ?1 AND boot = ?2";
+
+const PUT_HOST_RECORD: &str =
+    "INSERT OR REPLACE INTO hosts (host, boot, boot_clock, lease_clock) VALUES (?1, ?2, ?3, ?4)";
+
+impl Boards for SqliteTransaction<'_> {
+    fn board(&self) -> Kept<Board> {
+        let board = self.one(BOARD, [], |row| {
+            let mut by_state = [0; 8];
+            for (at, slot) in by_state.iter_mut().enumerate() {
+                *slot = count(row, 11 + at)?;
+            }
+            Ok(Board {
+                generation: row.get(0)?,
+                name: row.get(1)?,
+                revision: count(row, 2)?,
+                presence: count(row, 3)?,
+                event_seq: count(row, 4)?,
+                mode: word(row, 5)?,
+                profile: word(row, 6)?,
+                journal: word(row, 7)?,
+                created_at: Millis(row.get(8)?),
+                dial: Dial { wall: Millis(row.get(9)?), lease: LeaseTime(row.get(10)?) },
+                counts: Counts::new(by_state, count(row, 19)?, count(row, 20)?),
+            })
+        })?;
+        board.ok_or_else(|| StoreError::Damaged("the board's row is missing".into()))
+    }
+
+    fn put_board(&mut self, board: &Board) -> Kept<()> {
+        let [draft, open, active, waiting, review, done, failed, cancelled] = board.counts.by_state().map(number);
+        let values = params![
+            board.generation,
+            board.name,
+            number(board.revision),
+            number(board.presence),
+            number(board.event_seq),
+            board.mode.as_str(),
+            board.profile.as_str(),
+            board.journal.as_str(),
+            board.created_at.0,
+            board.dial.wall.0,
+            board.dial.lease.0,
+            draft,
+            open,
+            active,
+            waiting,
+            review,
+            done,
+            failed,
+            cancelled,
+            number(board.counts.offered),
+            number(board.counts.unready),
+        ];
+        self.change_one("the board", PUT_BOARD, values)
+    }
+
+    fn host_record(&self, host: &HostId, boot: &str) -> Kept<Option<HostRecord>> {
+        self.one(HOST_RECORD, params![host.as_str(), boot], |row| {
+            Ok(HostRecord { boot_clock: row.get(0)?, lease: LeaseTime(row.get(1)?) })
+        })
+    }
+
+    fn put_host_record(&mut self, host: &HostId, boot: &str, record: HostRecord) -> Kept<()> {
+        let values = params![host.as_str(), boot, record.boot_clock, record.lease.0];
+        self.change_one("the host's record", PUT_HOST_RECORD, values)
+    }
+}

@@ -1,0 +1,62 @@
+//! Events.
+
+use rusqlite::{Row, params};
+
+use super::columns::{count, json, limit, maybe_word, number, to_json, word};
+use super::open::SqliteTransaction;
+use crate::domain::event::Event;
+use crate::domain::id::{Module, SessionId};
+use crate::domain::time::Millis;
+use crate::store::contract::{Events, Kept};
+
+const APPEND: &str = "INSERT INTO events (seq, at, kind, source, module, actor, session, board_revision, audience, \
+     priority, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+const AFTER: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data \
+     FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
+const ABOUT: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data \
+     FROM events WHERE module = ?1 ORDER BY seq DESC LIMIT ?2";
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        seq: count(row, 0)?,
+        at: Millis(row.get(1)?),
+        kind: word(row, 2)?,
+        source: word(row, 3)?,
+        module: maybe_word(row, 4)?,
+        actor: row.get(5)?,
+        session: maybe_word(row, 6)?,
+        board_revision: count(row, 7)?,
+        audience: maybe_word(row, 8)?,
+        priority: count(row, 9)?,
+        data: json(row, 10)?,
+    })
+}
+
+impl Events for SqliteTransaction<'_> {
+    fn append_event(&mut self, event: &Event) -> Kept<()> {
+        let values = params![
+            number(event.seq),
+            event.at.0,
+            event.kind.as_str(),
+            event.source.as_str(),
+            event.module.as_ref().map(Module::as_str),
+            event.actor,
+            event.session.as_ref().map(SessionId::as_str),
+            number(event.board_revision),
+            event.audience.as_ref().map(ToString::to_string),
+            event.priority,
+            to_json(&event.data),
+        ];
+        self.change_one("an event", APPEND, values)
+    }
+
+    fn events(&self, after: u64, most: usize) -> Kept<Vec<Event>> {
+        self.all(AFTER, [number(after), limit(most)], event)
+    }
+
+    fn events_about(&self, module: &Module, most: usize) -> Kept<Vec<Event>> {
+        self.all(ABOUT, params![module.as_str(), limit(most)], event)
+    }
+}

@@ -1,0 +1,16 @@
+//! A board in one SQLite file. The only room that knows SQL.
+
+mod agents;
+mod attempts;
+mod boards;
+mod columns;
+mod events;
+mod graph;
+mod leases;
+mod open;
+mod requests;
+mod schema;
+mod sessions;
+mod tasks;
+
+pub use open::{Guarded, OpenOptions, SqliteStore, is_wal};

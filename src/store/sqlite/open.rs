@@ -1,0 +1,308 @@
+//! Opening the database, transactions, and what SQLite's errors mean.
+//!
+//! **Locks.** The caller holds the board's lock before it opens and until after it closed; on shared storage that is the
+//! only order that never reads a stale page. SQLite's own locks are a second line: their busy handler should never fire.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ffi::ErrorCode;
+use rusqlite::{Connection, OpenFlags, Statement};
+
+use super::schema;
+use crate::domain::board::Journal;
+use crate::platform::deadline::Deadline;
+use crate::store::contract::{Access, Kept, Store, Transaction};
+use crate::store::error::StoreError;
+
+/// A board in a SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+    purpose: Purpose,
+}
+
+/// An empty file is a new board for whoever makes one, and damage for everybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Use,
+    Create,
+}
+
+/// Asked by every commit; false ends it. May also not return.
+pub type Guarded = Box<dyn FnMut() -> bool + Send>;
+
+/// How to open.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    /// Until when to wait for others that use the file without the board's lock.
+    pub deadline: Deadline,
+    /// How the journal is kept.
+    pub journal: Journal,
+    /// For how long "unable to open" is tried again: on shared storage a name may be stale for a moment.
+    pub retry: Duration,
+}
+
+impl SqliteStore {
+    /// Opens a board. `path` must not go through a link. Refuses what is missing, has other names, or cannot be opened.
+    pub fn open(path: &Path, options: OpenOptions, commit_guard: Option<Guarded>) -> Kept<Self> {
+        let meta = match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(StoreError::Missing),
+            Err(error) => return Err(StoreError::Permission(error.to_string().into())),
+            Ok(meta) => meta,
+        };
+        if !meta.is_file() || meta.nlink() != 1 {
+            return Err(StoreError::Damaged("it is a link, or has a second name".into()));
+        }
+        let retry = Deadline::after(options.retry);
+        loop {
+            match Self::connect(path, Purpose::Use, options) {
+                Err(StoreError::Permission(_)) if !retry.is_over() => retry.nap(Duration::from_millis(50)),
+                Err(error) => return Err(error),
+                Ok(store) => return Ok(store.guarded(commit_guard)),
+            }
+        }
+    }
+
+    /// Makes a new board in a file that does not exist or is empty. Everything is there after the transaction that
+    /// [`Store::begin`] gives next commits, and nothing before.
+    pub fn create(path: &Path, options: OpenOptions, commit_guard: Option<Guarded>) -> Kept<Self> {
+        Ok(Self::connect(path, Purpose::Create, options)?.guarded(commit_guard))
+    }
+
+    fn guarded(mut self, commit_guard: Option<Guarded>) -> Self {
+        if let Some(mut holds) = commit_guard {
+            // SQLite's hook says true to roll back.
+            let hook = move || !holds();
+            self.connection.commit_hook(Some(hook)).expect("a hook on an open connection");
+        }
+        self
+    }
+
+    fn connect(path: &Path, purpose: Purpose, options: OpenOptions) -> Kept<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW
+            | match purpose {
+                Purpose::Use => OpenFlags::empty(),
+                Purpose::Create => OpenFlags::SQLITE_OPEN_CREATE,
+            };
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that opens")]
+        let mut connection = Connection::open_with_flags(path, flags).map_err(translated)?;
+        connection.busy_handler(Some(wait_a_little)).map_err(translated)?;
+        BUSY_UNTIL.set(Some(options.deadline));
+        let journal = match options.journal {
+            Journal::Truncate => "TRUNCATE",
+            Journal::Wal => "WAL",
+        };
+        connection
+            .execute_batch(
+                "PRAGMA mmap_size = 0; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA foreign_keys = ON; \
+                 PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+            )
+            .map_err(translated)?;
+        let set: Result<String, _> =
+            connection.pragma_update_and_check(None, "journal_mode", journal, |row| row.get(0));
+        match set.map_err(translated) {
+            // A reader without the right to write cannot set it, and does not need to.
+            Err(StoreError::Permission(_)) if connection.is_readonly("main").unwrap_or(false) => {}
+            other => drop(other?),
+        }
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection, path: path.to_owned(), purpose })
+    }
+
+    fn back_up(connection: &Connection, path: &Path, format: i64) -> Kept<()> {
+        let copy = path.with_file_name(format!("coordination.format-{format}.backup.db"));
+        let target = copy.to_string_lossy();
+        connection.execute("VACUUM INTO ?1", [target.as_ref()]).map(drop).map_err(translated)
+    }
+
+    /// Brings a board of an older format up to date, with a backup beside it before a breaking step.
+    fn bring_up_to_date(&self) -> Kept<()> {
+        if schema::demand_current(&self.connection).is_ok() {
+            return Ok(());
+        }
+        let (path, reader) = (&self.path, &self.connection);
+        schema::migrate(reader, schema::MIGRATIONS, |format| {
+            // A transaction is open; the copy is made by a second connection, which sees what was committed.
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that opens")]
+            let other = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(translated)?;
+            Self::back_up(&other, path, format)
+        })
+    }
+
+    /// True for a database that has nothing in it yet.
+    pub fn is_empty(&self) -> Kept<bool> {
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        self.connection.query_row(tables, [], |row| row.get::<_, i64>(0)).map(|n| n == 0).map_err(translated)
+    }
+
+    /// What SQLite's own check says: none when all is well.
+    pub fn integrity_error(&self) -> Kept<Option<String>> {
+        let said: String =
+            self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(translated)?;
+        Ok((said != "ok").then_some(said))
+    }
+
+    /// Raises the page cache for an import, so that its pages are written once.
+    pub fn expect_much(&self) -> Kept<()> {
+        self.connection.execute_batch("PRAGMA cache_size = -65536").map_err(translated)
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin(&mut self, access: Access) -> Kept<Box<dyn Transaction + '_>> {
+        let begin = match access {
+            Access::Read => "BEGIN",
+            Access::Write => "BEGIN IMMEDIATE",
+        };
+        self.connection.execute_batch(begin).map_err(translated)?;
+        let transaction = SqliteTransaction { connection: &self.connection, open: true };
+        match access {
+            Access::Read => schema::demand_current(&self.connection)?,
+            Access::Write => {
+                if self.purpose == Purpose::Create && self.is_empty()? {
+                    schema::adopt(&self.connection)?;
+                }
+                self.bring_up_to_date()?;
+            }
+        }
+        Ok(Box::new(transaction))
+    }
+}
+
+/// One transaction of a [`SqliteStore`]. Dropping it rolls back.
+#[derive(Debug)]
+pub(super) struct SqliteTransaction<'a> {
+    connection: &'a Connection,
+    open: bool,
+}
+
+impl SqliteTransaction<'_> {
+    /// A statement, compiled once per connection.
+    pub(super) fn prepared(&self, sql: &str) -> Kept<rusqlite::CachedStatement<'_>> {
+        self.connection.prepare_cached(sql).map_err(translated)
+    }
+
+    /// Runs a statement that must change exactly one row, else `what` is in conflict.
+    pub(super) fn change_one(&self, what: &'static str, sql: &str, values: impl rusqlite::Params) -> Kept<()> {
+        match self.prepared(sql)?.execute(values).map_err(translated)? {
+            1 => Ok(()),
+            _ => Err(StoreError::Conflict(what)),
+        }
+    }
+
+    /// Runs a statement; says how many rows it changed.
+    pub(super) fn change(&self, sql: &str, values: impl rusqlite::Params) -> Kept<usize> {
+        self.prepared(sql)?.execute(values).map_err(translated)
+    }
+
+    /// The key of the row that was inserted last.
+    pub(super) fn last_key(&self) -> i64 {
+        self.connection.last_insert_rowid()
+    }
+
+    /// The rows of a query.
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        map: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Kept<Vec<T>> {
+        let mut statement = self.prepared(sql)?;
+        collect(&mut statement, values, map)
+    }
+
+    /// The only row of a query, if there is one.
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        map: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Kept<Option<T>> {
+        use rusqlite::OptionalExtension as _;
+        self.prepared(sql)?.query_row(values, map).optional().map_err(translated)
+    }
+}
+
+fn collect<T>(
+    statement: &mut Statement<'_>,
+    values: impl rusqlite::Params,
+    map: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Kept<Vec<T>> {
+    let rows = statement.query_map(values, map).map_err(translated)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(translated)
+}
+
+impl Transaction for SqliteTransaction<'_> {
+    fn commit(mut self: Box<Self>) -> Kept<()> {
+        self.connection.execute_batch("COMMIT").map_err(translated)?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // A failed commit may have rolled back already; then this is an error that means nothing.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+thread_local! {
+    /// SQLite's busy handler is a plain function; a process opens one board at a time on a thread.
+    static BUSY_UNTIL: Cell<Option<Deadline>> = const { Cell::new(None) };
+}
+
+/// Fixed small steps: growing ones let a waiter starve.
+fn wait_a_little(_: i32) -> bool {
+    match BUSY_UNTIL.get() {
+        Some(deadline) if !deadline.is_over() => {
+            deadline.nap(Duration::from_millis(5));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether the database at `path` has a write-ahead log, read without SQLite. The descriptor stays open until the
+/// process ends: closing one would drop the locks that SQLite holds through another.
+pub fn is_wal(path: &Path) -> bool {
+    let opened = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    let Ok(file) = opened.map(ManuallyDrop::new) else { return false };
+    let mut header = [0u8; 20];
+    file.read_exact_at(&mut header, 0).is_ok() && (header[18] == 2 || header[19] == 2)
+}
+
+/// What an error of SQLite means.
+pub(super) fn translated(error: rusqlite::Error) -> StoreError {
+    let text = || error.to_string().into_boxed_str();
+    let rusqlite::Error::SqliteFailure(failure, _) = &error else {
+        return match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::QueryReturnedNoRows => StoreError::Damaged(text()),
+            _ => StoreError::Backend(text()),
+        };
+    };
+    match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(text()),
+        ErrorCode::DiskFull => StoreError::Full,
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => StoreError::Permission(text()),
+        // SQLITE_IOERR_WRITE and friends hide the system's error; a full disk shows in the space that is left.
+        ErrorCode::SystemIoFailure => StoreError::Io(text()),
+        ErrorCode::ConstraintViolation => StoreError::Conflict("a row"),
+        _ if text().contains("no such table") || text().contains("no such column") => StoreError::Damaged(text()),
+        _ => StoreError::Backend(text()),
+    }
+}

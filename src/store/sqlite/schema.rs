@@ -1,0 +1,138 @@
+//! The format of the database: numbered migrations, each once and for ever.
+//!
+//! **Compatibility.** A board's format is its `user_version`; its `application_id` says that it is a board at all. A
+//! migration is never edited after it was released. An additive one leaves older programs working on what they know,
+//! but they are told to leave the board alone all the same: a writer that does not know a column cannot keep it right.
+
+use rusqlite::Connection;
+
+use super::open::translated;
+use crate::store::error::StoreError;
+
+/// `application_id` of a board: "CBRD".
+const APPLICATION_ID: i64 = 0x4342_5244;
+
+/// What a migration does to older programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Adds what older data does without.
+    Additive,
+    /// Changes what is there: a backup is made before.
+    Breaking,
+}
+
+/// A step from one format to the next.
+#[derive(Debug)]
+pub(super) struct Migration {
+    pub(super) change: Change,
+    pub(super) sql: &'static str,
+}
+
+/// Format n is reached by the first n of these.
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { change: Change::Additive, sql: include_str!("format_1.sql") }];
+
+/// The format of the database behind `connection`. Refuses a file that is not a board.
+pub(super) fn format(connection: &Connection) -> Result<i64, StoreError> {
+    let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(translated);
+    if number("PRAGMA application_id")? != APPLICATION_ID {
+        return Err(StoreError::Damaged("it is not a callboard database".into()));
+    }
+    number("PRAGMA user_version")
+}
+
+/// Refuses a board of any other format than this program's.
+pub(super) fn demand_current(connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (format(connection)?, known(MIGRATIONS));
+    match found {
+        _ if found == known => Ok(()),
+        _ if found > known => Err(StoreError::TooNew { found, known }),
+        _ => Err(StoreError::TooOld { found, known }),
+    }
+}
+
+/// Brings the board behind `connection`, in a writing transaction, up to date. `backup` is called before a breaking
+/// step.
+pub(super) fn migrate(
+    connection: &Connection,
+    migrations: &[Migration],
+    backup: impl FnOnce(i64) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let (found, known) = (format(connection)?, known(migrations));
+    if found > known {
+        return Err(StoreError::TooNew { found, known });
+    }
+    let missing = &migrations[usize::try_from(found).unwrap_or(0)..];
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if missing.iter().any(|migration| migration.change == Change::Breaking) {
+        backup(found)?;
+    }
+    for migration in missing {
+        connection.execute_batch(migration.sql).map_err(translated)?;
+    }
+    connection.pragma_update(None, "user_version", known).map_err(translated)
+}
+
+/// Makes an empty database a board of format 0, ready to be migrated. Refuses one that has anything in it.
+pub(super) fn adopt(connection: &Connection) -> Result<(), StoreError> {
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    let count: i64 = connection.query_row(tables, [], |row| row.get(0)).map_err(translated)?;
+    if count > 0 {
+        return Err(StoreError::Damaged("it holds something else".into()));
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(translated)
+}
+
+fn known(migrations: &[Migration]) -> i64 {
+    i64::try_from(migrations.len()).expect("a handful of formats")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: &[Migration] = &[
+        Migration { change: Change::Additive, sql: "CREATE TABLE a (x) STRICT" },
+        Migration { change: Change::Breaking, sql: "ALTER TABLE b RENAME TO c" },
+    ];
+
+    fn board_of_format(format: i64) -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        adopt(&connection).expect("empty");
+        connection.execute_batch("CREATE TABLE b (x INTEGER) STRICT").expect("a table");
+        connection.pragma_update(None, "user_version", format).expect("a number");
+        connection
+    }
+
+    #[test]
+    fn a_breaking_step_is_backed_up_first() {
+        let connection = board_of_format(1);
+        let mut backed_up = None;
+        let backup = |found| {
+            backed_up = Some(found);
+            connection.execute_batch("SELECT x FROM b").map_err(translated)
+        };
+        migrate(&connection, STEPS, backup).expect("from 1 to 2");
+        assert_eq!(backed_up, Some(1));
+        assert_eq!(format(&connection).expect("a board"), 2);
+    }
+
+    #[test]
+    fn a_newer_board_is_left_alone() {
+        let connection = board_of_format(9);
+        let refused = migrate(&connection, STEPS, |_| Ok(())).expect_err("too new");
+        assert!(matches!(refused, StoreError::TooNew { found: 9, known: 2 }), "{refused:?}");
+        assert!(matches!(demand_current(&connection), Err(StoreError::TooNew { .. })));
+        assert!(matches!(demand_current(&board_of_format(0)), Err(StoreError::TooOld { .. })));
+    }
+
+    #[test]
+    fn another_programs_database_is_never_adopted() {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch("CREATE TABLE theirs (x)").expect("a table");
+        assert!(matches!(adopt(&connection), Err(StoreError::Damaged(_))));
+        assert!(matches!(format(&connection), Err(StoreError::Damaged(_))));
+    }
+}
