@@ -7,6 +7,10 @@
 //! | 0 | [`domain`]: rules without I/O |
 //! | 0 | [`platform`]: the operating system without rules |
 
+pub mod app;
+pub mod board;
 pub mod domain;
 pub mod platform;
+pub mod projection;
 pub mod store;
+pub mod workspace;

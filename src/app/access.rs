@@ -1,0 +1,371 @@
+//! One operation on one board: the order of every change and of every look.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use super::error::refusal;
+use super::locate;
+use super::locks::{self, Held};
+use super::place::Place;
+use super::pulse;
+use super::settings::Settings;
+use crate::board::caller::Caller;
+use crate::board::look::{Look, Moment};
+use crate::board::mutation::{self, Answer, Committed, LateResult, Refused};
+use crate::board::pages::Picture;
+use crate::board::turn::{Names, Touched, Turn};
+use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::time::Millis;
+use crate::platform::deadline::Deadline;
+use crate::platform::entropy::Entropy;
+use crate::platform::file_lock::Share;
+use crate::platform::host::Host;
+use crate::platform::process;
+use crate::projection::error::ProjectionError;
+use crate::projection::refresh::{Desk, Shown, Target};
+use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
+use crate::store::{Access, Store as _};
+
+/// Pages may be this far behind a heartbeat, in milliseconds: nobody reads a deadline to the second.
+const PAGES_BEHIND_MS: i64 = 10_000;
+/// For how long "unable to open" is tried again on shared storage.
+const STALE_NAMES: Duration = Duration::from_secs(2);
+/// The place file changes at most once in a board's life.
+const PLACE_TRIES: usize = 3;
+
+/// A process's way to its board.
+#[derive(Debug)]
+pub struct App {
+    /// What the process takes from its environment.
+    pub settings: Settings,
+}
+
+/// A mutation as a door orders it.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// Its arguments, as JSON.
+    pub arguments: String,
+    /// Who calls.
+    pub caller: Caller,
+    /// The name of the request, if it has one.
+    pub request_id: Option<RequestId>,
+    /// The revision that the board must have.
+    pub expected_revision: Option<u64>,
+    /// What is kept if the lease turns out to be gone.
+    pub late: Option<LateResult>,
+}
+
+impl mutation::Digest for Order {
+    fn of(&self, identity: &str) -> String {
+        digest(&[self.operation, &self.arguments, identity])
+    }
+}
+
+fn digest(parts: &[&str]) -> String {
+    let mut sha = Sha256::new();
+    for part in parts {
+        sha.update(part.len().to_le_bytes());
+        sha.update(part.as_bytes());
+    }
+    sha.finalize().iter().take(16).fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write as _;
+        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+        hex
+    })
+}
+
+/// What a mutation came to.
+#[derive(Clone, Debug)]
+pub struct Changed<T> {
+    /// The answer.
+    pub answer: Answer<T>,
+    /// The revision of the board after it.
+    pub revision: u64,
+    /// The name of the request.
+    pub request_id: RequestId,
+    /// What is worth saying.
+    pub warnings: Vec<String>,
+    /// True when it had been done before.
+    pub replayed: bool,
+    /// True when the pages do not show it yet.
+    pub projection_behind: bool,
+}
+
+/// What a look found.
+#[derive(Clone, Debug)]
+pub struct Seen<T> {
+    /// The answer.
+    pub answer: Answer<T>,
+    /// The revision of the board that was looked at.
+    pub revision: u64,
+}
+
+/// Names from the system's randomness.
+struct Draw<'a>(&'a Entropy);
+
+impl Names for Draw<'_> {
+    fn session_id(&self) -> Result<SessionId, Refusal> {
+        let hex = self.0.hex(6).map_err(|error| refusal(&error))?;
+        Ok(format!("s-{hex}").parse().expect("hexadecimal is a slug"))
+    }
+
+    fn lease_token(&self) -> Result<LeaseToken, Refusal> {
+        let hex = self.0.hex(10).map_err(|error| refusal(&error))?;
+        Ok(format!("lt-{hex}").parse().expect("hexadecimal is a slug"))
+    }
+
+    fn fingerprint(&self, text: &str) -> String {
+        digest(&[text])[..8].to_owned()
+    }
+}
+
+impl App {
+    /// The board's place. Refuses with `no_board`, `wrong_place` and their like.
+    pub fn place(&self) -> Result<Place, Refusal> {
+        Place::open(&locate::project(&self.settings)?, &self.settings)
+    }
+
+    /// This host.
+    pub fn host(&self) -> Result<Host, Refusal> {
+        let settings = &self.settings;
+        Host::this(settings.host_id.as_deref(), &settings.state, &settings.entropy).map_err(|error| refusal(&error))
+    }
+
+    /// Commits `work` on the board, then shows it. Refuses as the work does, and with what the place, the lock and the
+    /// storage can be refused for.
+    pub fn commit<T: Serialize + DeserializeOwned>(
+        &self,
+        order: &Order,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Changed<T>, Refused> {
+        let host = self.host().map_err(unread)?;
+        let request_id = self.request_id(order).map_err(unread)?;
+        let mut first = None;
+        let (place, committed) = {
+            let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
+            let mut store = self.store(&place, &held).map_err(unread)?;
+            let moment = self.storage_moment(&place, &host).map_err(unread)?;
+            let whole = mutation::Order {
+                operation: order.operation,
+                digest: order,
+                caller: &order.caller,
+                request_id: request_id.clone(),
+                expected_revision: order.expected_revision,
+                moment,
+                late: order.late.clone(),
+            };
+            let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work)?;
+            if let Some(pulse) = &committed.pulse {
+                // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
+                let _ = pulse::write(&place.internal(), pulse, &host.id);
+                if self.pages_are_due(&place, &committed) && !held.is_waited_for() {
+                    first = picture(&mut store, &host, self).ok();
+                }
+            }
+            drop(store);
+            drop(held);
+            (place, committed)
+        };
+        let mut warnings = committed.warnings.clone();
+        let behind = self.show(&place, &host, &committed, first, &mut warnings);
+        let Committed { answer, revision, replayed, .. } = committed;
+        Ok(Changed { answer, revision, request_id, warnings, replayed, projection_behind: behind })
+    }
+
+    /// Looks at the board. Nothing is written, whatever `look` does.
+    pub fn look<T>(
+        &self,
+        caller: &Caller,
+        look: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Seen<T>, Refused> {
+        let host = self.host().map_err(unread)?;
+        let (place, held) = self.locked_to_read(&host).map_err(unread)?;
+        let mut store = self.store(&place, &held).map_err(unread)?;
+        let transaction = store.begin(Access::Read)?;
+        let moment = self.own_moment(&host);
+        let seen = Look::begin(&*transaction, caller, &moment).map_err(|refusal| {
+            let revision = transaction.board().ok().map(|board| board.revision);
+            Refused { refusal, revision }
+        })?;
+        let revision = seen.board().revision;
+        let answer = look(&seen).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
+        Ok(Seen { answer, revision })
+    }
+
+    fn request_id(&self, order: &Order) -> Result<RequestId, Refusal> {
+        match &order.request_id {
+            Some(id) => Ok(id.clone()),
+            None => {
+                let hex = self.settings.entropy.hex(8).map_err(|error| refusal(&error))?;
+                Ok(format!("r-{hex}").parse().expect("hexadecimal is a line"))
+            }
+        }
+    }
+
+    /// The place with its lock. The place file is read again under the lock: who waited may find a board that was made
+    /// a shared one meanwhile.
+    pub(super) fn locked(&self, share: Share, host: &Host) -> Result<(Place, Held), Refusal> {
+        let deadline = Deadline::after(self.settings.lock_timeout);
+        for _ in 0..PLACE_TRIES {
+            let place = self.place()?;
+            let held = locks::lock(&place, share, host, &self.settings, deadline)?;
+            if place.is_current()? {
+                return Ok((place, held));
+            }
+        }
+        Err(Refusal::new(Code::WrongPlace, "the place file of the board changes again and again"))
+    }
+
+    /// The same for a look. After a crash the journal must be rolled back, which readers cannot do side by side.
+    fn locked_to_read(&self, host: &Host) -> Result<(Place, Held), Refusal> {
+        let (place, held) = self.locked(Share::Readers, host)?;
+        let journal = place.plan.join("coordination.db-journal");
+        if std::fs::metadata(journal).is_ok_and(|meta| meta.len() > 0) {
+            drop(held);
+            return self.locked(Share::Writer, host);
+        }
+        Ok((place, held))
+    }
+
+    /// The database. The lock is held.
+    pub(super) fn store(&self, place: &Place, held: &Held) -> Result<SqliteStore, Refusal> {
+        let path = place.database();
+        let options = self.open_options(place);
+        if held.fence().is_some() && is_wal(&path) {
+            let message = format!("{} has a write-ahead log, which shared storage breaks", path.display());
+            return Err(Refusal::new(Code::WrongPlace, message).hint(
+                "on the host that made it: sqlite3 project-plan/coordination.db 'PRAGMA journal_mode=TRUNCATE'",
+            ));
+        }
+        SqliteStore::open(&path, options, self.guard(held)).map_err(|error| {
+            let refusal = Refusal::from(error);
+            match refusal.code {
+                Code::BoardLost => lost(place),
+                _ => refusal,
+            }
+        })
+    }
+
+    pub(super) fn open_options(&self, place: &Place) -> OpenOptions {
+        OpenOptions {
+            deadline: Deadline::after(self.settings.lock_timeout),
+            journal: place.file.journal,
+            retry: match place.file.storage {
+                crate::domain::board::StorageKind::Local => Duration::ZERO,
+                crate::domain::board::StorageKind::Shared => STALE_NAMES,
+            },
+        }
+    }
+
+    /// On shared storage every commit asks whether the lock is still held. A holder that slept so long that it was
+    /// broken ends here, without rollback: that would truncate the new holder's journal.
+    pub(super) fn guard(&self, held: &Held) -> Option<Guarded> {
+        let fence = held.fence()?;
+        Some(Box::new(move || {
+            if !fence.holds() {
+                process::leave_at_once(crate::domain::refusal::Exit::Busy as i32);
+            }
+            true
+        }))
+    }
+
+    pub(super) fn storage_moment(&self, place: &Place, host: &Host) -> Result<Moment, Refusal> {
+        let clock = &self.settings.clock;
+        let wall = clock.storage_ms(&place.internal().join("clock")).map_err(|error| refusal(&error))?;
+        Ok(Moment { wall: Millis(wall), ..self.own_moment(host) })
+    }
+
+    fn own_moment(&self, host: &Host) -> Moment {
+        let clock = &self.settings.clock;
+        Moment {
+            host: host.id.parse().unwrap_or_else(|_| "unnamed".parse().expect("a slug")),
+            boot: host.boot.clone(),
+            boot_clock: clock.boot_ms(),
+            wall: Millis(clock.wall_ms()),
+        }
+    }
+
+    fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
+        let lock = locks::queue_directory(place, &self.settings)?.join("projection");
+        Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone() })
+    }
+
+    /// State is shown at once; presence when the pages are well behind, or show an older revision after a crash.
+    fn pages_are_due<T>(&self, place: &Place, committed: &Committed<T>) -> bool {
+        match committed.touched {
+            Touched::State => true,
+            Touched::Nothing => false,
+            Touched::Presence => {
+                let marker = crate::projection::marker::Marker::read(&place.internal().join("projected"));
+                marker.is_none_or(|marker| {
+                    marker.revision < committed.revision || self.settings.clock.wall_ms() - marker.at > PAGES_BEHIND_MS
+                })
+            }
+        }
+    }
+
+    /// Brings the pages up to date; says whether they are behind. The write is committed whatever happens here.
+    fn show<T>(
+        &self,
+        place: &Place,
+        host: &Host,
+        committed: &Committed<T>,
+        first: Option<Picture>,
+        warnings: &mut Vec<String>,
+    ) -> bool {
+        let Some(pulse) = &committed.pulse else { return false };
+        if !self.pages_are_due(place, committed) {
+            return false;
+        }
+        let shown = self.desk(place, host).map_err(ProjectionError::from).and_then(|desk| {
+            let target =
+                Target { generation: pulse.generation.clone(), revision: pulse.revision, presence: pulse.presence };
+            let internal = place.internal();
+            let newest = || {
+                let generation = target.generation.clone();
+                pulse::target(&internal).map(|newest| Target { generation, ..newest })
+            };
+            desk.refresh(&target, first, || self.picture(host), newest, warnings)
+        });
+        match shown {
+            Ok(Shown::Yes) => false,
+            Ok(Shown::Behind) => true,
+            Err(error) => {
+                warnings.push(format!("the pages are behind: {error}"));
+                true
+            }
+        }
+    }
+
+    /// The newest state, read under the lock.
+    fn picture(&self, host: &Host) -> Result<Picture, ProjectionError> {
+        let (place, held) = self.locked_to_read(host)?;
+        let mut store = self.store(&place, &held)?;
+        Ok(picture(&mut store, host, self)?)
+    }
+}
+
+fn picture(store: &mut SqliteStore, host: &Host, app: &App) -> Result<Picture, Refusal> {
+    let transaction = store.begin(Access::Read)?;
+    Look::begin(&*transaction, &Caller::default(), &app.own_moment(host))?.picture()
+}
+
+fn unread(refusal: Refusal) -> Refused {
+    Refused { refusal, revision: None }
+}
+
+fn lost(place: &Place) -> Refusal {
+    let path = place.database();
+    if place.internal().join("pulse").exists() {
+        return Refusal::new(Code::BoardLost, format!("{} is gone", path.display()))
+            .hint("put a copy of coordination.db back; callboard makes no new board over a lost one");
+    }
+    Refusal::new(Code::NoBoard, format!("the board in {} was not finished", place.plan.display()))
+        .hint("callboard init")
+}

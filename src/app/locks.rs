@@ -1,0 +1,77 @@
+//! The board's lock: level one among the processes of this host, level two among hosts.
+//!
+//! **Locks.** Level one first. A local board keeps its lock files beside the database; a shared board keeps them in the
+//! host's own runtime directory, so that a dead lock manager of the storage hangs nobody, and adds level two.
+
+use std::path::PathBuf;
+
+use super::error::refusal;
+use super::place::Place;
+use super::settings::Settings;
+use crate::domain::board::StorageKind;
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::time::Millis;
+use crate::platform::deadline::Deadline;
+use crate::platform::file_lock::{FileLock, FileLockGuard, Share};
+use crate::platform::holder::{Fence, HolderGuard};
+use crate::platform::host::Host;
+use crate::platform::lock_dir::LockDir;
+
+/// The board's lock, held. Dropping it lets go: level two first.
+#[derive(Debug)]
+pub struct Held {
+    level_two: Option<HolderGuard>,
+    level_one: FileLockGuard,
+}
+
+impl Held {
+    /// What a commit asks on shared storage; none on local.
+    pub fn fence(&self) -> Option<Fence> {
+        self.level_two.as_ref().map(HolderGuard::fence)
+    }
+
+    /// True when another process of this host waits.
+    pub fn is_waited_for(&self) -> bool {
+        self.level_one.is_waited_for()
+    }
+}
+
+/// Where this host's processes queue for a board.
+pub fn queue_directory(place: &Place, settings: &Settings) -> Result<PathBuf, Refusal> {
+    match place.file.storage {
+        StorageKind::Local => Ok(place.internal()),
+        StorageKind::Shared => {
+            let directory = settings.runtime.join(&place.file.board);
+            std::fs::create_dir_all(&directory).map_err(|error| {
+                Refusal::new(Code::NoPermission, format!("cannot create {}: {error}", directory.display()))
+                    .hint("set XDG_RUNTIME_DIR to a directory of your own")
+            })?;
+            Ok(directory)
+        }
+    }
+}
+
+/// Takes the board's lock. Refuses with `busy` after the deadline, naming the holder.
+pub fn lock(
+    place: &Place,
+    share: Share,
+    host: &Host,
+    settings: &Settings,
+    deadline: Deadline,
+) -> Result<Held, Refusal> {
+    let directory = queue_directory(place, settings)?;
+    let since = Millis(settings.clock.wall_ms()).to_string();
+    let who = format!("process {} since {since}", std::process::id());
+    // Level two knows no readers, so on a shared board they queue like writers.
+    let share = if place.file.storage == StorageKind::Shared { Share::Writer } else { share };
+    let files = FileLock::in_directory(&directory);
+    let level_one = files.acquire(share, &who, deadline).map_err(|error| refusal(&error))?;
+    let level_two = match place.file.storage {
+        StorageKind::Local => None,
+        StorageKind::Shared => {
+            let lock = LockDir::new(&place.internal(), &directory);
+            Some(lock.acquire(host, &settings.entropy, since, deadline).map_err(|error| refusal(&error))?)
+        }
+    };
+    Ok(Held { level_two, level_one })
+}

@@ -1,0 +1,15 @@
+//! Composition: finding a board, judging its place, taking its locks, and running one transaction on it.
+//!
+//! The order of every change: gate, lock, open, one transaction, close, unlock, pages, answer.
+
+pub mod access;
+pub mod error;
+pub mod init;
+pub mod locate;
+pub mod locks;
+pub mod place;
+pub mod pulse;
+pub mod settings;
+
+pub use access::{App, Changed, Order, Seen};
+pub use settings::Settings;

@@ -1,0 +1,160 @@
+//! The place of a board: what it says about itself, and whether it may be used from here.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::refusal;
+use super::locate::{DATABASE, INTERNAL, PLAN};
+use super::settings::Settings;
+use crate::domain::board::{Journal, StorageKind};
+use crate::domain::refusal::{Code, Refusal};
+use crate::platform::file::{self, Durability};
+use crate::platform::file_system::{self, FileSystem, Trust};
+
+/// The newest form of `place.json` that this program knows.
+const FORMAT: u32 = 1;
+/// More than a place file ever has, in bytes.
+const PLACE_MOST: u64 = 4096;
+
+/// What `.callboard/place.json` says: written before the database, so that nobody locks a board the wrong way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceFile {
+    /// The form of this file.
+    pub format: u32,
+    /// Where the board may be used.
+    pub storage: StorageKind,
+    /// How its database keeps its journal.
+    pub journal: Journal,
+    /// Random: names the board's locks on each host.
+    pub board: String,
+}
+
+/// A board's directory.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The project.
+    pub project: PathBuf,
+    /// The plan directory in it.
+    pub plan: PathBuf,
+    /// What it says about itself.
+    pub file: PlaceFile,
+}
+
+impl Place {
+    /// The place of the board of `project`, judged for use. Refuses with `wrong_place`, `board_too_new`, `no_board`,
+    /// `damaged`.
+    pub fn open(project: &Path, settings: &Settings) -> Result<Self, Refusal> {
+        let plan = project.join(PLAN);
+        let place = Self { project: project.to_owned(), file: read(&plan)?, plan };
+        place.judge(settings)?;
+        Ok(place)
+    }
+
+    /// What belongs to callboard alone.
+    pub fn internal(&self) -> PathBuf {
+        self.plan.join(INTERNAL)
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.plan.join(DATABASE)
+    }
+
+    /// Says so if another process changed the place file since it was read.
+    pub fn is_current(&self) -> Result<bool, Refusal> {
+        Ok(read(&self.plan)? == self.file)
+    }
+
+    fn judge(&self, settings: &Settings) -> Result<(), Refusal> {
+        let system = file_system(&self.plan, settings)?;
+        let place = self.plan.display();
+        refuse_unusable(&self.plan, &system)?;
+        if self.file.storage == StorageKind::Local && system.trust != Trust::Local {
+            let project = self.project.display();
+            let message = format!("the board in {place} is for one host, and this is {}", system.name);
+            return Err(Refusal::new(Code::WrongPlace, message)
+                .hint(format!("on the host that has it on its own disk: callboard init --storage shared --project-root '{project}'"))
+                .detail("file_system", system.name));
+        }
+        Ok(())
+    }
+}
+
+/// The kind of storage that a new board gets in `plan`, where none was asked for.
+pub fn storage_for(plan: &Path, settings: &Settings) -> Result<StorageKind, Refusal> {
+    let system = file_system(plan, settings)?;
+    refuse_unusable(plan, &system)?;
+    Ok(if system.trust == Trust::Local { StorageKind::Local } else { StorageKind::Shared })
+}
+
+fn file_system(plan: &Path, settings: &Settings) -> Result<FileSystem, Refusal> {
+    match &settings.file_system {
+        Some(name) => Ok(FileSystem::named(name)),
+        None => file_system::of(plan).map_err(|error| refusal(&error)),
+    }
+}
+
+fn refuse_unusable(plan: &Path, system: &FileSystem) -> Result<(), Refusal> {
+    let place = plan.display();
+    if system.trust == Trust::Unusable {
+        let message = format!("{place} is on {}, where no lock can work", system.name);
+        return Err(Refusal::new(Code::WrongPlace, message)
+            .hint("callboard init --project-root DIR on a disk or a file server")
+            .detail("file_system", system.name.clone()));
+    }
+    match file_system::synced_folder(plan) {
+        Some(folder) => {
+            let message = format!("{place} is in {folder}, which a sync client copies while it is written");
+            Err(Refusal::new(Code::WrongPlace, message).hint("callboard init --project-root DIR outside of it"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
+    let path = plan.join(INTERNAL).join("place.json");
+    let Some(content) = file::read(&path, PLACE_MOST).map_err(|error| refusal(&error))? else {
+        let shown = path.display();
+        if plan.join(DATABASE).exists() {
+            let message = format!("{shown} is missing: it says how the board is locked");
+            return Err(Refusal::new(Code::WrongPlace, message)
+                .hint("put the file back from where the directory was copied; it lies beside the database"));
+        }
+        return Err(Refusal::new(Code::NoBoard, format!("{shown} is gone")).hint("callboard init"));
+    };
+    let damaged = |error: serde_json::Error| {
+        Refusal::new(Code::Damaged, format!("{} cannot be read: {error}", path.display()))
+            .hint("put the file back from where the directory was copied")
+    };
+    #[derive(Deserialize)]
+    struct Form {
+        format: u32,
+    }
+    let form: Form = serde_json::from_slice(&content).map_err(damaged)?;
+    if form.format > FORMAT {
+        let message = format!("{} has form {}, this callboard knows {FORMAT}", path.display(), form.format);
+        return Err(Refusal::new(Code::BoardTooNew, message).hint("cargo install callboard --locked"));
+    }
+    serde_json::from_slice(&content).map_err(damaged)
+}
+
+/// Writes a place file that must not exist yet. False if another process was faster.
+pub fn create(plan: &Path, storage: StorageKind, journal: Journal, board: String) -> Result<bool, Refusal> {
+    let path = plan.join(INTERNAL).join("place.json");
+    let content = PlaceFile { format: FORMAT, storage, journal, board };
+    let json = serde_json::to_vec(&content).expect("words and numbers have a JSON form");
+    match file::create_new(&path, &json) {
+        Ok(()) => Ok(true),
+        Err(error) if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) => Ok(false),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+/// Makes a local board a shared one, for good. The board's lock is held.
+pub fn turn_shared(place: &Place) -> Result<(), Refusal> {
+    let path = place.internal().join("place.json");
+    let content = PlaceFile { storage: StorageKind::Shared, ..place.file.clone() };
+    let json = serde_json::to_vec(&content).expect("words and numbers have a JSON form");
+    file::replace(&path, &json, "init", Durability::Durable).map_err(|error| refusal(&error))
+}

@@ -1,0 +1,86 @@
+//! What a process takes from its environment.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::platform::clock::Clock;
+use crate::platform::entropy::Entropy;
+
+/// How long a lock is waited for unless the environment says otherwise: more than twice what breaking one needs.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a process takes from its environment.
+#[derive(Debug)]
+pub struct Settings {
+    /// The project that was named, by flag or by environment.
+    pub project_root: Option<PathBuf>,
+    /// Where the process was started.
+    pub directory: PathBuf,
+    /// How long locks are waited for.
+    pub lock_timeout: Duration,
+    /// The id of this host, where it is given.
+    pub host_id: Option<String>,
+    /// Where this host keeps what it must remember.
+    pub state: PathBuf,
+    /// Where this host keeps what ends with its processes.
+    pub runtime: PathBuf,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// The file system to take the board's place for, in tests of debug builds.
+    pub file_system: Option<String>,
+    /// The account, for a person.
+    pub user: String,
+}
+
+#[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// A variable that only builds with debug assertions look at: a released binary has a real clock.
+fn test_variable(name: &str) -> Option<String> {
+    if cfg!(debug_assertions) { variable(name)?.into_string().ok() } else { None }
+}
+
+impl Settings {
+    /// From the environment. `project_root` is what the command line named.
+    pub fn from_environment(project_root: Option<PathBuf>) -> Self {
+        let user = variable("USER").or_else(|| variable("LOGNAME")).and_then(|name| name.into_string().ok());
+        let home = variable("HOME").map(PathBuf::from);
+        let own = std::env::temp_dir().join(format!("callboard-{}", rustix::process::getuid().as_raw()));
+        let state =
+            variable("XDG_STATE_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/state")));
+        let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let timeout = variable("CALLBOARD_LOCK_TIMEOUT").and_then(|text| text.to_str()?.parse().ok());
+        Self {
+            project_root,
+            directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            lock_timeout: timeout.map_or(LOCK_TIMEOUT, Duration::from_secs_f64),
+            host_id: variable("CALLBOARD_HOST_ID").and_then(|id| id.into_string().ok()),
+            state: state.map_or_else(|| own.clone(), |state| state.join("callboard")),
+            runtime: runtime.map_or(own, |runtime| runtime.join("callboard")),
+            clock: clock(),
+            entropy: entropy(),
+            file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
+            user: user.unwrap_or_else(|| "unknown".to_owned()),
+        }
+    }
+}
+
+fn clock() -> Clock {
+    match test_variable("CALLBOARD_TEST_CLOCK").and_then(|text| text.parse().ok()) {
+        Some(start) => Clock::Stepping { now: Cell::new(start), step: 0 },
+        None => Clock::System,
+    }
+}
+
+fn entropy() -> Entropy {
+    match test_variable("CALLBOARD_TEST_SEED").and_then(|text| text.parse().ok()) {
+        Some(seed) => Entropy::Seeded(Cell::new(seed)),
+        None => Entropy::System,
+    }
+}

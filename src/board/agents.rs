@@ -1,0 +1,168 @@
+//! Coming aboard: an agent and a window of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::turn::Turn;
+use crate::domain::agent::{Agent, Role};
+use crate::domain::event::EventKind;
+use crate::domain::id::{AgentId, Specialty, ThreadKey, WindowId};
+use crate::domain::lease::{Lease, LeaseKind, Ttl};
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::session::{Ending, REPLACED_WARNING_SECONDS, Session};
+use crate::domain::workspace::Workspace;
+use crate::store::contract::LeasesOf;
+
+/// A session holds few leases; this only bounds the reading.
+const HELD_MOST: usize = 1_000;
+
+/// How an agent registers a window. What is empty or none is left as it was.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// What it is recognised by.
+    pub thread_key: ThreadKey,
+    /// What it is for.
+    pub roles: Vec<Role>,
+    /// Its fields of work.
+    pub specialties: Vec<Specialty>,
+    /// Free key and value pairs.
+    pub labels: BTreeMap<String, String>,
+    /// How many tasks it may hold at once.
+    pub max_tasks: Option<u32>,
+    /// The length of its leases.
+    pub ttl: Option<Ttl>,
+    /// The host: the name given for it, or its random id.
+    pub host: String,
+    /// The window on it.
+    pub window: WindowId,
+    /// Where it works.
+    pub workspace: Workspace,
+    /// True when workspace and branch were confirmed.
+    pub confirmed: bool,
+}
+
+/// An agent with its new window.
+#[derive(Clone, Debug)]
+pub struct Aboard {
+    /// The agent.
+    pub agent: Agent,
+    /// The window.
+    pub session: Session,
+    /// What the window held before, under new tokens.
+    pub resumed: Vec<Lease>,
+}
+
+impl Turn<'_> {
+    /// Registers a window. The same key gives the same agent; the same key, host and window replaces the old session
+    /// and takes over its leases, with a new epoch and token.
+    pub fn register(&mut self, registration: Registration) -> Result<Aboard, Refusal> {
+        let agent = self.agent_for(&registration)?;
+        let now = self.now();
+        let old = self.store.window(&agent.id, &registration.host, &registration.window)?;
+        let session = Session {
+            id: self.names.session_id()?,
+            agent: agent.id.clone(),
+            host: registration.host,
+            window: registration.window,
+            epoch: old.as_ref().map_or(1, |old| old.epoch + 1),
+            started_at: now,
+            seen_at: now,
+            ended: None,
+            workspace: registration.workspace,
+            confirmed: registration.confirmed,
+        };
+        let live = old.filter(|old| old.ended.is_none());
+        if let Some(old) = &live {
+            if now.since(old.seen_at) < REPLACED_WARNING_SECONDS * 1000 {
+                self.warn(format!(
+                    "session {} of window {} was active {} s ago and is replaced; two windows need different --window-id",
+                    old.id,
+                    old.window,
+                    now.since(old.seen_at) / 1000
+                ));
+            }
+            self.store.put_session(&Session { ended: Some((now, Ending::Replaced)), ..old.clone() })?;
+        }
+        self.store.put_session(&session)?;
+        self.touched = super::turn::Touched::State;
+        let resumed = match &live {
+            Some(old) => self.move_leases(old, &session)?,
+            None => Vec::new(),
+        };
+        let data = json!({
+            "agent_id": agent.id, "session_id": session.id, "host": session.host, "window": session.window,
+            "epoch": session.epoch, "replaces": live.map(|old| old.id),
+        });
+        self.board_event(EventKind::SessionRegistered, None, data);
+        Ok(Aboard { agent, session, resumed })
+    }
+
+    fn agent_for(&mut self, registration: &Registration) -> Result<Agent, Refusal> {
+        let key = &registration.thread_key;
+        let now = self.now();
+        let mut agent = match self.store.agent_by_key(key)? {
+            Some(agent) => agent,
+            None => Agent {
+                id: self.new_agent_id(key)?,
+                thread_key: key.clone(),
+                roles: vec![Role::Worker],
+                specialties: Vec::new(),
+                labels: BTreeMap::new(),
+                max_tasks: None,
+                ttl_seconds: None,
+                created_at: now,
+                seen_at: now,
+            },
+        };
+        if !registration.roles.is_empty() {
+            agent.roles.clone_from(&registration.roles);
+        }
+        if !registration.specialties.is_empty() {
+            agent.specialties.clone_from(&registration.specialties);
+        }
+        agent.labels.extend(registration.labels.clone());
+        agent.max_tasks = registration.max_tasks.or(agent.max_tasks);
+        agent.ttl_seconds = registration.ttl.map(Ttl::seconds).or(agent.ttl_seconds);
+        agent.seen_at = now;
+        self.store.put_agent(&agent)?;
+        Ok(agent)
+    }
+
+    fn new_agent_id(&self, key: &ThreadKey) -> Result<AgentId, Refusal> {
+        let id = AgentId::from_thread_key(key, &self.names.fingerprint(key.as_str()));
+        match self.store.agent(&id)? {
+            None => Ok(id),
+            Some(other) => {
+                let message = format!("the agent id {id} belongs to the thread key '{}'", other.thread_key);
+                Err(Refusal::new(Code::ThreadKeyTaken, message).hint("callboard init-agent with another --thread-key"))
+            }
+        }
+    }
+
+    fn move_leases(&mut self, old: &Session, new: &Session) -> Result<Vec<Lease>, Refusal> {
+        let mut moved = Vec::new();
+        for lease in self.store.leases(LeasesOf::Session(&old.id), HELD_MOST)? {
+            let before = self.reload(lease.task)?;
+            let mut task = before.clone();
+            task.epoch += 1;
+            self.save_task(&before, &mut task)?;
+            let mut lease =
+                Lease { session: new.id.clone(), epoch: task.epoch, token: self.names.lease_token()?, ..lease };
+            if !lease.lapsed {
+                lease.renew(self.dial.lease);
+            }
+            self.store.put_lease(&lease)?;
+            if lease.kind == LeaseKind::Work
+                && let Some(mut attempt) = self.store.attempt(lease.attempt)?
+            {
+                attempt.session = new.id.clone();
+                self.store.update_attempt(&attempt)?;
+            }
+            let data = json!({"kind": lease.kind, "from": old.id, "to": new.id});
+            self.event(EventKind::LeaseMoved, &task.module, data);
+            moved.push(lease);
+        }
+        Ok(moved)
+    }
+}

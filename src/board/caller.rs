@@ -1,0 +1,126 @@
+//! Who calls, as a door hands it over, and who that is on this board.
+
+use crate::domain::actor::{Acting, Actor, Named, Proof};
+use crate::domain::id::{AgentId, LeaseToken, SessionId, ThreadKey};
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::session::Session;
+use crate::domain::workspace::Workspace;
+use crate::store::Transaction;
+use crate::store::contract::SessionsOf;
+
+/// More live windows of one agent than this are not listed.
+const WINDOWS_SHOWN: usize = 20;
+
+/// Who calls, as a door hands it over.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// The agent, by id.
+    pub agent: Option<AgentId>,
+    /// The agent, by key.
+    pub thread_key: Option<ThreadKey>,
+    /// The window.
+    pub session: Option<SessionId>,
+    /// Proof of a lease.
+    pub token: Option<LeaseToken>,
+    /// The account, for a person.
+    pub user: String,
+    /// True when it surely is a person.
+    pub surely_human: bool,
+    /// Where the caller works.
+    pub workspace: Workspace,
+}
+
+impl Caller {
+    /// Who that is. Refuses an agent or session that is not known, a session of another agent, and with
+    /// `stale_session` one that has ended.
+    pub fn resolve(&self, store: &dyn Transaction) -> Result<Actor, Refusal> {
+        let session = self.session.as_ref().map(|id| live_session(store, id)).transpose()?;
+        let by_key = match &self.thread_key {
+            Some(key) => Some(store.agent_by_key(key)?.ok_or_else(|| unknown_key(key))?),
+            None => None,
+        };
+        let by_id = match (&self.agent, &session) {
+            (Some(id), _) => Some(store.agent(id)?.ok_or_else(|| unknown_agent(id))?),
+            (None, Some(session)) if by_key.is_none() => store.agent(&session.agent)?,
+            _ => None,
+        };
+        let agent = match (by_id, by_key) {
+            (Some(one), Some(other)) if one.id != other.id => {
+                let message = format!("agent {} has another thread key than '{}'", one.id, other.thread_key);
+                return Err(Refusal::new(Code::Usage, message).hint("give --agent-id or --thread-key, not both"));
+            }
+            (Some(agent), _) | (None, Some(agent)) => agent,
+            (None, None) => return Ok(Actor::Human { user: self.user.clone(), sure: self.surely_human }),
+        };
+        let (session, named, candidates) = match session {
+            Some(session) if session.agent != agent.id => {
+                let message = format!("session {} belongs to agent {}", session.id, session.agent);
+                return Err(Refusal::new(Code::UnknownSession, message)
+                    .hint(format!("callboard init-agent --thread-key '{}'", agent.thread_key)));
+            }
+            Some(session) => (Some(session), Named::Explicitly, Vec::new()),
+            None => {
+                let mut live = store.sessions(SessionsOf::Agent(&agent.id), WINDOWS_SHOWN)?;
+                if live.len() == 1 {
+                    (live.pop(), Named::Implied, Vec::new())
+                } else {
+                    (None, Named::Implied, live.into_iter().map(|session| session.id).collect())
+                }
+            }
+        };
+        Ok(Actor::Agent(Box::new(Acting { agent, session, named, candidates })))
+    }
+
+    /// Who asks, for comparing requests: the agent or person and the window that was named, whether or not it still
+    /// lives. A retry must be recognised after its session ended.
+    pub fn identity(&self, store: &dyn Transaction) -> Result<String, Refusal> {
+        let by_key = self.thread_key.as_ref().map(|key| store.agent_by_key(key)).transpose()?.flatten();
+        let by_session = self.session.as_ref().map(|id| store.session(id)).transpose()?.flatten();
+        let agent = match (&self.agent, by_key, by_session) {
+            (Some(id), ..) => id.to_string(),
+            (None, Some(agent), _) => agent.id.to_string(),
+            (None, None, Some(session)) => session.agent.to_string(),
+            _ => format!("human:{}", self.user),
+        };
+        Ok(match &self.session {
+            Some(session) => format!("{agent}/{session}"),
+            None => agent,
+        })
+    }
+
+    /// What the caller shows for a lease.
+    pub fn proof(&self, actor: &Actor) -> Proof {
+        Proof {
+            agent: actor.agent_id().cloned(),
+            session: actor.explicit_session().cloned(),
+            token: self.token.clone(),
+        }
+    }
+}
+
+fn live_session(store: &dyn Transaction, id: &SessionId) -> Result<Session, Refusal> {
+    let Some(session) = store.session(id)? else {
+        return Err(Refusal::new(Code::UnknownSession, format!("there is no session {id}")).hint("callboard sessions"));
+    };
+    match session.ended {
+        None => Ok(session),
+        Some((at, ending)) => {
+            let key = store.agent(&session.agent)?.map_or_else(|| "KEY".to_owned(), |agent| agent.thread_key.into());
+            Err(Refusal::new(Code::StaleSession, format!("session {id} was {ending} at {at}"))
+                .hint(format!("callboard init-agent --thread-key '{key}' --window-id {}", session.window))
+                .detail("ending", ending.as_str())
+                .detail("agent_id", session.agent.as_str()))
+        }
+    }
+}
+
+/// The refusal of an agent id that nobody has.
+pub fn unknown_agent(id: &AgentId) -> Refusal {
+    Refusal::new(Code::UnknownAgent, format!("there is no agent {id}"))
+        .hint("callboard agents shows who there is; callboard init-agent --thread-key KEY comes aboard")
+}
+
+fn unknown_key(key: &ThreadKey) -> Refusal {
+    Refusal::new(Code::UnknownAgent, format!("no agent has the thread key '{key}'"))
+        .hint(format!("callboard init-agent --thread-key '{key}'"))
+}

@@ -1,0 +1,353 @@
+//! Claims: getting a task to work on.
+//!
+//! **Invariants.** A claim reads a handful of rows whatever the size of the board: candidates come from an index in the
+//! order of their rank. A candidate is granted by raising its epoch, in the same transaction that looked at it.
+
+use serde_json::json;
+
+use super::leases::held_by_other;
+use super::mutation::{Answer, Outcome as Came};
+use super::queues::{Candidates, conflict_with};
+use super::turn::Turn;
+use super::views::ClaimView;
+use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
+use crate::domain::event::{Audience, EventKind};
+use crate::domain::id::{AgentId, Module, Specialty};
+use crate::domain::lease::{Lease, LeaseKind, Ttl};
+use crate::domain::profile::{Confirmation, Overlap, Review};
+use crate::domain::rank::CONFLICTS_MOST;
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
+use crate::store::contract::{HeldScopes, LeasesOf};
+
+/// A task lost so often waits for a person.
+pub const LOSSES_MOST: u32 = 3;
+/// A session holds few leases; this only bounds the reading.
+const HELD_MOST: usize = 1_000;
+
+/// What a claim asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Only this specialty, or none.
+    pub specialty: Option<Specialty>,
+    /// Who is to review the task.
+    pub reviewer: Option<AgentId>,
+    /// The length of the lease.
+    pub ttl: Option<Ttl>,
+}
+
+/// What to do about paths that overlap with another holder's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlapping {
+    /// What the profile says.
+    Refuse,
+    /// Take it where the profile leaves it to the caller.
+    Allow,
+}
+
+impl Turn<'_> {
+    /// Claims one task. What the session holds already is answered with `resumed`. Refuses with `held`, `not_ready`,
+    /// `reserved`, `scope_overlap`, `limit_reached`, `confirmation_required`, `wrong_state`.
+    pub fn claim(
+        &mut self,
+        module: &Module,
+        wish: &Wish,
+        overlapping: Overlapping,
+    ) -> Result<Answer<ClaimView>, Refusal> {
+        self.actor.window()?;
+        let task = self.named_task(module)?;
+        let lease = self.store.lease(task.key, LeaseKind::Work)?;
+        if let Some(lease) = lease {
+            if self.is_own(&lease)? {
+                return self.resume(lease, wish);
+            }
+            if lease.is_live(self.dial.lease) {
+                return Err(held_by_other(&lease, self.dial));
+            }
+        }
+        self.refuse_unconfirmed()?;
+        self.refuse_unavailable(&task)?;
+        self.refuse_beyond_limit(&task)?;
+        if self.pause_if_lost_too_often(&task)? {
+            return Ok(Answer { outcome: Came::Nothing, reply: ClaimView::default() });
+        }
+        self.refuse_overlap(&task, overlapping)?;
+        let lease = self.grant(task, wish)?;
+        Ok(Answer::done(self.look().claim_view(&lease, false)?))
+    }
+
+    /// Claims the best task there is for the agent: what came back to it first, then by rank. At its limit it gets what
+    /// it holds, with `resumed`.
+    pub fn claim_next(&mut self, wish: &Wish) -> Result<Answer<ClaimView>, Refusal> {
+        let (agent, session) = self.actor.window()?;
+        let (agent, session) = (agent.clone(), session.id.clone());
+        let own = self.store.leases(LeasesOf::Session(&session), HELD_MOST)?;
+        let mut own = own.into_iter().filter(|lease| lease.kind == LeaseKind::Work);
+        if let Some(lapsed) = own.clone().find(|lease| lease.lapsed) {
+            // Nobody wanted it meanwhile: going on is cheaper than starting something else.
+            if let Ok(resumed) = self.resume(lapsed, wish) {
+                return Ok(resumed);
+            }
+        }
+        if self.is_at_limit(&agent.id)? {
+            return match own.find(|lease| !lease.lapsed) {
+                Some(lease) => self.resume(lease, wish),
+                None => Err(self.beyond_limit(&agent.id)?),
+            };
+        }
+        self.refuse_unconfirmed()?;
+        let mut candidates = Candidates::new(agent, wish.specialty.clone(), self.dial.lease);
+        let held = self.others_scopes()?;
+        let overlap = self.board.profile.overlap();
+        let mut conflicts = 0;
+        while let Some(task) = candidates.next(self.store)? {
+            let conflict = conflict_with(&held, &task).is_some();
+            if conflict && overlap != Overlap::Warned {
+                conflicts += 1;
+                if conflicts >= CONFLICTS_MOST {
+                    self.warn(format!("the {CONFLICTS_MOST} best tasks overlap with paths that others hold; the rest was not looked at"));
+                    break;
+                }
+                continue;
+            }
+            if self.pause_if_lost_too_often(&task)? {
+                continue;
+            }
+            self.refuse_overlap(&task, Overlapping::Refuse)?;
+            let lease = self.grant(task, wish)?;
+            return Ok(Answer::done(self.look().claim_view(&lease, false)?));
+        }
+        let outcome = if self.board.counts.is_complete() { Came::Complete } else { Came::Nothing };
+        Ok(Answer { outcome, reply: self.look().nothing_to_claim()? })
+    }
+
+    fn is_own(&self, lease: &Lease) -> Result<bool, Refusal> {
+        Ok(self.actor.window()?.1.id == lease.session)
+    }
+
+    /// Answers with what the session holds, renewed; regains it if it ran out.
+    fn resume(&mut self, mut lease: Lease, wish: &Wish) -> Result<Answer<ClaimView>, Refusal> {
+        self.named.push(lease.task);
+        let task = self.reload(lease.task)?;
+        if lease.lapsed {
+            self.regain(&mut lease, &task)?;
+        }
+        lease.ttl = wish.ttl.unwrap_or(lease.ttl);
+        lease.renew(self.dial.lease);
+        self.store.put_lease(&lease)?;
+        self.touched = self.touched.max(super::turn::Touched::Presence);
+        Ok(Answer::done(self.look().claim_view(&lease, true)?))
+    }
+
+    /// Gives the task to the acting session: a new epoch, a new attempt, a new token.
+    fn grant(&mut self, before: Task, wish: &Wish) -> Result<Lease, Refusal> {
+        let now = self.now();
+        let (agent, session) = self.actor.window()?;
+        let (agent, session) = (agent.clone(), session.id.clone());
+        let previous = self.store.lease(before.key, LeaseKind::Work)?;
+        let mut task = before.clone();
+        if let Some(previous) = &previous {
+            self.end_attempt(previous, Outcome::Lost, None)?;
+            if previous.agent != agent.id {
+                task.losses += 1;
+            }
+        }
+        task.step(Step::Claim, now)?;
+        task.epoch += 1;
+        task.attempts += 1;
+        task.offered = false;
+        task.last_agent = Some(agent.id.clone());
+        if let Some(reviewer) = &wish.reviewer {
+            task.reviewer = Some(self.known_reviewer(reviewer)?);
+            task.review = Some(Review::Required);
+        }
+        self.save_task(&before, &mut task)?;
+        let attempt = self.store.insert_attempt(&Attempt {
+            key: AttemptKey(0),
+            task: task.key,
+            number: task.attempts,
+            agent: agent.id.clone(),
+            session: session.clone(),
+            started_at: now,
+            ended: None,
+            summary: None,
+            changed_paths: Vec::new(),
+            workspace: self.workspace.clone(),
+        })?;
+        let profile_ttl = Ttl::try_from(agent.ttl_seconds.unwrap_or(self.board.profile.lease_seconds()));
+        let ttl = wish.ttl.or(profile_ttl.ok()).expect("kept lengths are checked when an agent is registered");
+        let mut lease = Lease {
+            task: task.key,
+            module: task.module.clone(),
+            kind: LeaseKind::Work,
+            attempt,
+            agent: agent.id,
+            session,
+            epoch: task.epoch,
+            token: self.names.lease_token()?,
+            ttl,
+            acquired_at: now,
+            deadline: self.dial.lease,
+            lapsed: false,
+        };
+        lease.renew(self.dial.lease);
+        self.store.put_lease(&lease)?;
+        self.named.push(task.key);
+        let taken_over = previous.map(|previous| json!({"agent_id": previous.agent, "session_id": previous.session}));
+        let data = json!({"attempt": task.attempts, "epoch": task.epoch, "taken_over_from": taken_over});
+        self.event(EventKind::Claimed, &task.module, data);
+        Ok(lease)
+    }
+
+    /// The reviewer's id if there is such an agent.
+    pub(super) fn known_reviewer(&self, id: &AgentId) -> Result<AgentId, Refusal> {
+        match self.store.agent(id)? {
+            Some(agent) => Ok(agent.id),
+            None => Err(super::caller::unknown_agent(id)),
+        }
+    }
+
+    fn refuse_unavailable(&self, task: &Task) -> Result<(), Refusal> {
+        let module = &task.module;
+        if task.state == TaskState::Active {
+            return Ok(());
+        }
+        task.clone().step(Step::Claim, self.now())?;
+        if task.unmet > 0 {
+            let needed = self.store.dependencies(task.key)?;
+            let unmet: Vec<String> = needed
+                .into_iter()
+                .filter(|needed| needed.state != TaskState::Done)
+                .map(|needed| format!("{} ({})", needed.module, needed.state))
+                .collect();
+            return Err(Refusal::new(Code::NotReady, format!("{module} waits for {}", unmet.join(", ")))
+                .hint(format!("callboard explain {module}"))
+                .detail("unmet_dependencies", unmet));
+        }
+        match &task.reservation {
+            Some(kept) if kept.until > self.dial.lease && Some(&kept.agent) != self.actor.agent_id() => {
+                let until = self.dial.shown(kept.until);
+                Err(Refusal::new(Code::Reserved, format!("{module} is kept for {} until {until}", kept.agent))
+                    .hint("callboard claim-next")
+                    .detail("reserved_for", kept.agent.as_str())
+                    .detail("reserved_until", until.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses with `confirmation_required` where the profile wants the workspace confirmed and it is not.
+    pub(super) fn refuse_unconfirmed(&mut self) -> Result<(), Refusal> {
+        let (agent, session) = self.actor.window()?;
+        if session.confirmed {
+            return Ok(());
+        }
+        let hint =
+            format!("callboard init-agent --thread-key '{}' --confirm-workspace --confirm-branch", agent.thread_key);
+        let message = "workspace and branch of this session are not confirmed";
+        match self.board.profile.confirmation() {
+            Confirmation::Required => Err(Refusal::new(Code::ConfirmationRequired, message).hint(hint)),
+            Confirmation::Advised => {
+                self.warn(format!("{message}: {hint}"));
+                Ok(())
+            }
+            Confirmation::Recorded => Ok(()),
+        }
+    }
+
+    fn live_work(&self, agent: &AgentId) -> Result<Vec<Lease>, Refusal> {
+        let leases = self.store.leases(LeasesOf::Agent(agent), HELD_MOST)?;
+        let now = self.dial.lease;
+        Ok(leases.into_iter().filter(|lease| lease.kind == LeaseKind::Work && lease.is_live(now)).collect())
+    }
+
+    fn limit_of(&self, agent: &AgentId) -> Result<u32, Refusal> {
+        let max_tasks = self.store.agent(agent)?.and_then(|agent| agent.max_tasks);
+        Ok(self.board.profile.task_limit(max_tasks))
+    }
+
+    fn is_at_limit(&self, agent: &AgentId) -> Result<bool, Refusal> {
+        Ok(self.live_work(agent)?.len() >= self.limit_of(agent)? as usize)
+    }
+
+    fn beyond_limit(&self, agent: &AgentId) -> Result<Refusal, Refusal> {
+        let held = self.live_work(agent)?;
+        let list: Vec<String> =
+            held.iter().map(|lease| format!("{} in session {}", lease.module, lease.session)).collect();
+        let limit = self.limit_of(agent)?;
+        Ok(Refusal::new(Code::LimitReached, format!("{agent} may hold {limit} at once and holds {}", list.join(", ")))
+            .hint("finish or release it there, or give --session-id of that window")
+            .detail("held", list))
+    }
+
+    /// Refuses with `limit_reached` an agent that holds as much as it may, not counting `task` itself.
+    pub(super) fn refuse_beyond_limit(&self, task: &Task) -> Result<(), Refusal> {
+        let Some(agent) = self.actor.agent_id() else { return Ok(()) };
+        let held = self.live_work(agent)?.into_iter().filter(|lease| lease.task != task.key).count();
+        if held >= self.limit_of(agent)? as usize { Err(self.beyond_limit(agent)?) } else { Ok(()) }
+    }
+
+    /// The paths that sessions other than the acting one hold now.
+    fn others_scopes(&self) -> Result<Vec<HeldScopes>, Refusal> {
+        let own = self.actor.session_id();
+        let now = self.dial.lease;
+        let held = self.store.held_scopes()?;
+        Ok(held.into_iter().filter(|held| Some(&held.lease.session) != own && held.lease.is_live(now)).collect())
+    }
+
+    /// Refuses with `scope_overlap` where the profile or the caller does not allow it; else says so in an event.
+    pub(super) fn refuse_overlap(&mut self, task: &Task, overlapping: Overlapping) -> Result<(), Refusal> {
+        let held = self.others_scopes()?;
+        let Some(conflict) = conflict_with(&held, task) else { return Ok(()) };
+        let (ours, theirs) = (conflict.ours.to_string(), conflict.theirs.to_string());
+        let lease = conflict.lease.clone();
+        let module = &task.module;
+        let allowed = match self.board.profile.overlap() {
+            Overlap::Refused => false,
+            Overlap::OnRequest => overlapping == Overlapping::Allow,
+            Overlap::Warned => true,
+        };
+        let message = format!("{module} would change {ours}, {} holds {theirs} for {}", lease.agent, lease.module);
+        if allowed {
+            let data = json!({"with": lease.module, "agent_id": lease.agent, "ours": ours, "theirs": theirs});
+            self.notify(EventKind::ScopeOverlap, task, Audience::Agent(lease.agent), data);
+            self.warn(message);
+            return Ok(());
+        }
+        let hint = match self.board.profile.overlap() {
+            Overlap::OnRequest => format!("callboard claim {module} --allow-overlap, or callboard claim-next"),
+            _ => "callboard claim-next".to_owned(),
+        };
+        let refusal = Refusal::new(Code::ScopeOverlap, message).hint(hint).holder(&lease.holder(self.dial));
+        Err(refusal.detail("with", lease.module.as_str()).detail("paths", vec![ours, theirs]))
+    }
+
+    /// A task that was lost twice and would be lost again waits for a person instead. Says whether it does.
+    fn pause_if_lost_too_often(&mut self, before: &Task) -> Result<bool, Refusal> {
+        let Some(lease) = self.store.lease(before.key, LeaseKind::Work)? else { return Ok(false) };
+        if before.losses + 1 < LOSSES_MOST || Some(&lease.agent) == self.actor.agent_id() {
+            return Ok(false);
+        }
+        let mut after = before.clone();
+        self.end_lease(&lease, &mut after, Outcome::Lost, None)?;
+        after.losses += 1;
+        after.step(Step::Block, self.now())?;
+        let reason = format!("lost {LOSSES_MOST} times: the lease ran out and another agent came");
+        let what = WaitFor::Pause;
+        after.waiting = Some(Waiting { what, since: self.now(), reason: reason.clone() });
+        self.save_task(before, &mut after)?;
+        self.warn(format!("{} was {reason}; it waits: callboard unblock {}", after.module, after.module));
+        self.notify(EventKind::Blocked, &after, Audience::Humans, json!({"on": what, "reason": reason}));
+        Ok(true)
+    }
+
+    /// Keeps a task that comes back to open for its last agent, for one lease length.
+    pub(super) fn reserve_for_last(&mut self, task: &mut Task, why: Returned) -> Result<(), Refusal> {
+        let Some(agent) = task.last_agent.clone() else { return Ok(()) };
+        let own = self.store.agent(&agent)?.and_then(|agent| agent.ttl_seconds);
+        let seconds = own.unwrap_or(self.board.profile.lease_seconds());
+        let until = self.dial.lease.plus_seconds(seconds);
+        task.reservation = Some(crate::domain::task::Reservation { agent, until, why });
+        Ok(())
+    }
+}

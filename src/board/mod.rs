@@ -1,0 +1,25 @@
+//! Use-cases and read models: one call is one transaction.
+//!
+//! A mutation is a [`turn::Turn`]: it reads, asks the rules of `domain`, writes rows and appends events. A read is a
+//! [`look::Look`]: it has no way to write. [`mutation`] is the frame around every turn, in the order of the contract.
+
+pub mod agents;
+pub mod boards;
+pub mod caller;
+pub mod claims;
+pub mod explain;
+pub mod graph;
+pub mod history;
+pub mod imports;
+pub mod leases;
+pub mod look;
+pub mod mutation;
+pub mod next_action;
+pub mod pages;
+pub mod queues;
+pub mod reviews;
+pub mod sessions;
+pub mod tasks;
+pub mod turn;
+pub mod views;
+pub mod work;

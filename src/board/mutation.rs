@@ -1,0 +1,339 @@
+//! The frame around every mutation, in the order of the contract: replay, revision, session, expiry, then the use-case,
+//! rows, events, revision, commit.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::caller::Caller;
+use super::look::Moment;
+use super::turn::{Finished, Names, Touched, Turn};
+use crate::domain::board::Board;
+use crate::domain::event::{Event, EventKind, Source};
+use crate::domain::id::{LeaseToken, Module, RequestId};
+use crate::domain::lease::{LeaseKind, nobody_holds};
+use crate::domain::lease_clock::{self, HostRecord, RECORD_AFTER_MS, REPORTED_CUT_MS};
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::time::{LeaseTime, Millis};
+use crate::store::contract::Request;
+use crate::store::{Access, Store, StoreError, Transaction};
+
+/// How long a request is remembered, in milliseconds.
+const REQUESTS_KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
+/// How many old requests one mutation forgets: more than it adds, few enough to cost nothing.
+const REQUESTS_FORGOTTEN: usize = 4;
+
+/// What a mutation is called with.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// A digest of the operation and its arguments.
+    pub digest: &'a dyn Digest,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// The name of this request.
+    pub request_id: RequestId,
+    /// The revision that the board must have.
+    pub expected_revision: Option<u64>,
+    /// The time, as this host sees it under the lock.
+    pub moment: Moment,
+    /// What is kept in the task's history if the lease or the session turns out to be gone.
+    pub late: Option<LateResult>,
+}
+
+/// A result that came after its lease was gone.
+#[derive(Clone, Debug)]
+pub struct LateResult {
+    /// The task it is about.
+    pub module: Module,
+    /// What was tried and said.
+    pub data: Map<String, Value>,
+}
+
+/// Makes a digest of what was asked.
+pub trait Digest: std::fmt::Debug {
+    /// The digest of the operation, its arguments, and who asks.
+    fn of(&self, identity: &str) -> String;
+}
+
+/// What a use-case answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done, or found.
+    Done,
+    /// There is nothing to do now.
+    Nothing,
+    /// There is nothing to do, and never will be: the board is complete.
+    Complete,
+}
+
+/// A use-case's reply with its outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Answer<T> {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The reply.
+    pub reply: T,
+}
+
+impl<T> Answer<T> {
+    /// It was done.
+    pub fn done(reply: T) -> Self {
+        Self { outcome: Outcome::Done, reply }
+    }
+}
+
+/// A mutation that was committed, or a replay of one.
+#[derive(Clone, Debug)]
+pub struct Committed<T> {
+    /// The answer.
+    pub answer: Answer<T>,
+    /// The revision that it gave the board.
+    pub revision: u64,
+    /// What is worth saying.
+    pub warnings: Vec<String>,
+    /// True when it had been done before.
+    pub replayed: bool,
+    /// How much it changed.
+    pub touched: Touched,
+    /// What waiting processes are told.
+    pub pulse: Option<Pulse>,
+}
+
+/// What waiting processes are told after a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// The board's generation.
+    pub generation: String,
+    /// Its revision.
+    pub revision: u64,
+    /// Its presence.
+    pub presence: u64,
+    /// The newest event.
+    pub event_seq: u64,
+    /// How many tasks are offered.
+    pub offered: u64,
+    /// When the next lease runs out.
+    pub next_deadline: Option<LeaseTime>,
+}
+
+impl Pulse {
+    fn of(board: &Board, next_deadline: Option<LeaseTime>) -> Self {
+        Self {
+            generation: board.generation.clone(),
+            revision: board.revision,
+            presence: board.presence,
+            event_seq: board.event_seq,
+            offered: board.counts.offered,
+            next_deadline,
+        }
+    }
+}
+
+/// A refusal with the revision of the board that it is about.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The refusal.
+    pub refusal: Refusal,
+    /// The revision; none where no board could be read.
+    pub revision: Option<u64>,
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self { refusal: error.into(), revision: None }
+    }
+}
+
+/// What is kept of a reply, to be given again.
+#[derive(Serialize, Deserialize)]
+struct KeptReply<T> {
+    answer: Answer<T>,
+    warnings: Vec<String>,
+}
+
+/// Does `work` in one transaction and commits it, or answers a request that was done before with its first reply.
+///
+/// A refusal undoes everything. A result that came too late is then recorded by itself.
+pub fn commit<T: Serialize + DeserializeOwned>(
+    store: &mut dyn Store,
+    order: &Order<'_>,
+    names: &dyn Names,
+    work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+) -> Result<Committed<T>, Refused> {
+    let mut transaction = store.begin(Access::Write)?;
+    let board = transaction.board()?;
+    let revision = board.revision;
+    let refused = |refusal| Refused { refusal, revision: Some(revision) };
+    match attempt(&mut *transaction, order, names, board, work) {
+        Ok(Done::New(committed)) => {
+            transaction.commit()?;
+            Ok(committed)
+        }
+        Ok(Done::Unchanged(committed)) => Ok(committed),
+        Err(refusal) => {
+            drop(transaction);
+            if matches!(refusal.code, Code::StaleLease | Code::StaleSession)
+                && let Some(late) = &order.late
+            {
+                record_late(store, order, late)?;
+            }
+            Err(refused(refusal))
+        }
+    }
+}
+
+enum Done<T> {
+    New(Committed<T>),
+    Unchanged(Committed<T>),
+}
+
+fn attempt<T: Serialize + DeserializeOwned>(
+    store: &mut dyn Transaction,
+    order: &Order<'_>,
+    names: &dyn Names,
+    board: Board,
+    work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+) -> Result<Done<T>, Refusal> {
+    let revision = board.revision;
+    let recorded_at = board.dial.wall;
+    let digest = order.digest.of(&order.caller.identity(store)?);
+    if let Some(replay) = replay(store, order, &digest)? {
+        return Ok(Done::Unchanged(replay));
+    }
+    let mut turn = begin(store, order, names, board)?;
+    let answer = work(&mut turn)?;
+    let found_nothing = answer.outcome != Outcome::Done;
+    let recorded_lately = turn.now().since(recorded_at).abs() < RECORD_AFTER_MS;
+    if found_nothing && recorded_lately && !turn.has_news() {
+        let touched = Touched::Nothing;
+        let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, pulse: None };
+        return Ok(Done::Unchanged(committed));
+    }
+    let Finished { board, touched, warnings } = turn.finish()?;
+    let kept = KeptReply { answer, warnings };
+    if !found_nothing {
+        let reply = serde_json::to_string(&kept).map_err(|error| {
+            Refusal::new(Code::Internal, format!("the reply of {} has no JSON form: {error}", order.operation))
+        })?;
+        let (id, at) = (order.request_id.clone(), board.dial.wall);
+        store.keep_request(&Request { id, digest, reply, revision: board.revision, at })?;
+        store.forget_requests(Millis(at.0 - REQUESTS_KEPT_MS), REQUESTS_FORGOTTEN)?;
+    }
+    let KeptReply { answer, warnings } = kept;
+    let pulse = Some(Pulse::of(&board, store.next_deadline()?));
+    Ok(Done::New(Committed { answer, revision: board.revision, warnings, replayed: false, touched, pulse }))
+}
+
+/// The first answer of a request that was done before. A lease that it granted and that is gone by now is refused with
+/// its present holder, because whoever repeats the request would work on it.
+fn replay<T: DeserializeOwned>(
+    store: &dyn Transaction,
+    order: &Order<'_>,
+    digest: &str,
+) -> Result<Option<Committed<T>>, Refusal> {
+    let id = &order.request_id;
+    let Some(request) = store.request(id)? else { return Ok(None) };
+    if request.digest != digest {
+        return Err(Refusal::new(Code::RequestIdReused, format!("request id {id} was used at {}", request.at))
+            .hint("leave --request-id out, or take a new one")
+            .detail("at", request.at.to_string()));
+    }
+    let unreadable =
+        |error| Refusal::new(Code::Damaged, format!("the kept reply of request {id} cannot be read: {error}"));
+    let granted: KeptReply<Granted> = serde_json::from_str(&request.reply).map_err(unreadable)?;
+    if let Some(lease) = granted.answer.reply.lease {
+        refuse_lost(store, &lease)?;
+    }
+    let kept: KeptReply<T> = serde_json::from_str(&request.reply).map_err(unreadable)?;
+    Ok(Some(Committed {
+        answer: kept.answer,
+        revision: request.revision,
+        warnings: kept.warnings,
+        replayed: true,
+        touched: Touched::Nothing,
+        pulse: None,
+    }))
+}
+
+/// What every reply that grants a lease has.
+#[derive(Deserialize, Serialize)]
+struct Granted {
+    #[serde(default)]
+    lease: Option<GrantedLease>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct GrantedLease {
+    module: Module,
+    kind: LeaseKind,
+    token: LeaseToken,
+}
+
+fn refuse_lost(store: &dyn Transaction, granted: &GrantedLease) -> Result<(), Refusal> {
+    let dial = store.board()?.dial;
+    let lease = match store.task(&granted.module)? {
+        Some(task) => store.lease(task.key, granted.kind)?,
+        None => None,
+    };
+    match lease {
+        Some(lease) if lease.token == granted.token => Ok(()),
+        Some(lease) => Err(lease.lost_to_holder(dial)),
+        None => Err(nobody_holds(&granted.module, granted.kind)),
+    }
+}
+
+/// Advances the clock, checks the revision and who calls, and expires what is overdue.
+fn begin<'a>(
+    store: &'a mut dyn Transaction,
+    order: &Order<'_>,
+    names: &'a dyn Names,
+    mut board: Board,
+) -> Result<Turn<'a>, Refusal> {
+    if let Some(expected) = order.expected_revision
+        && expected != board.revision
+    {
+        let message = format!("the board is at revision {}, not {expected}", board.revision);
+        return Err(Refusal::new(Code::StaleRevision, message)
+            .hint("callboard state")
+            .detail("expected_revision", expected)
+            .detail("revision", board.revision));
+    }
+    let actor = order.caller.resolve(store)?;
+    let moment = &order.moment;
+    let tick = lease_clock::advance(board.dial, moment.record(store)?, moment.wall, moment.boot_clock);
+    board.dial = tick.dial;
+    let record = HostRecord { boot_clock: moment.boot_clock, lease: tick.dial.lease };
+    store.put_host_record(&moment.host, &moment.boot, record)?;
+    let proof = order.caller.proof(&actor);
+    let mut turn = Turn::new(store, names, board, actor, proof, order.caller.workspace.clone());
+    if tick.cut.abs() >= REPORTED_CUT_MS {
+        turn.board_event(EventKind::ClockCut, None, serde_json::json!({"cut_seconds": tick.cut / 1000}));
+    }
+    turn.expire_overdue()?;
+    Ok(turn)
+}
+
+fn record_late(store: &mut dyn Store, order: &Order<'_>, late: &LateResult) -> Result<(), Refused> {
+    let mut transaction = store.begin(Access::Write)?;
+    let mut board = transaction.board()?;
+    board.event_seq += 1;
+    transaction.append_event(&Event {
+        seq: board.event_seq,
+        at: order.moment.wall,
+        kind: EventKind::LateResult,
+        source: Source::Mutation,
+        module: Some(late.module.clone()),
+        actor: order.caller.identity(&*transaction).ok(),
+        session: order.caller.session.clone(),
+        board_revision: board.revision,
+        audience: None,
+        priority: 2,
+        data: late.data.clone(),
+    })?;
+    transaction.put_board(&board)?;
+    transaction.commit()?;
+    Ok(())
+}

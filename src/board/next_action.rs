@@ -1,0 +1,306 @@
+//! One recommendation, the exact command for it, and what would have to happen when there is none.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::look::Look;
+use super::mutation::{Answer, Outcome};
+use super::queues::conflict_with;
+use super::views::{ClaimView, LeaseView, WaitingOn, closing_command, finish_command};
+use crate::domain::actor::Actor;
+use crate::domain::agent::{Agent, Role};
+use crate::domain::id::{Module, Specialty};
+use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::refusal::Refusal;
+use crate::domain::task::{Returned, TaskState};
+use crate::domain::word::words;
+use crate::store::contract::{LeasesOf, Offers, TaskFilter};
+
+/// Of each kind of hindrance this many are named: enough to act on, little enough to read.
+const NAMED: usize = 5;
+
+words! {
+    /// What to do next.
+    Action, "action" {
+        /// Go on with what you hold.
+        Continue = "continue",
+        /// Changes were requested of your work.
+        Rework = "rework",
+        /// What your task waited for has come.
+        Answered = "answered",
+        /// Review what somebody handed in.
+        Review = "review",
+        /// Take the next task.
+        Claim = "claim",
+        /// The plan needs a planner's hand.
+        Plan = "plan",
+        /// Nothing now.
+        Wait = "wait",
+        /// The board is complete.
+        Stop = "stop",
+    }
+}
+
+/// One recommendation.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NextAction {
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// The task it is about.
+    pub module: Option<Module>,
+    /// The exact command.
+    pub command: Option<String>,
+    /// The lease that is held.
+    pub lease: Option<LeaseView>,
+    /// True when nothing will ever move by itself.
+    pub stalled: bool,
+    /// What would have to happen.
+    pub waiting_on: Vec<WaitingOn>,
+}
+
+impl NextAction {
+    fn new(action: Action, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { action, reason, module: None, command: None, lease: None, stalled: false, waiting_on: Vec::new() }
+    }
+
+    fn about(self, module: &Module) -> Self {
+        Self { module: Some(module.clone()), ..self }
+    }
+
+    fn with(self, command: impl Into<String>) -> Self {
+        Self { command: Some(command.into()), ..self }
+    }
+}
+
+impl Look<'_> {
+    /// What the agent should do next. Nothing to do is `wait`, a complete board is `stop`.
+    pub fn next_action(&self, only: Option<&Specialty>) -> Result<Answer<NextAction>, Refusal> {
+        let Actor::Agent(acting) = &self.actor else { return self.next_for_a_person() };
+        let agent = &acting.agent;
+        if let Some(lease) = self.held_by(agent)? {
+            return Ok(Answer::done(self.go_on(&lease)));
+        }
+        if self.board.counts.is_complete() {
+            let stop = NextAction::new(Action::Stop, "every task is in a final state");
+            return Ok(Answer { outcome: Outcome::Complete, reply: stop });
+        }
+        if let Some(action) = self.returned_work(agent, only)? {
+            return Ok(Answer::done(action));
+        }
+        let found = self.review_for(agent, only)?;
+        let found = match found {
+            Some(review) => Some(review),
+            None => self.claim_for(agent, only)?,
+        };
+        if let Some(action) = found {
+            return Ok(Answer::done(action));
+        }
+        if agent.roles.contains(&Role::Planner)
+            && let Some(action) = self.plan()?
+        {
+            return Ok(Answer::done(action));
+        }
+        self.wait()
+    }
+
+    fn next_for_a_person(&self) -> Result<Answer<NextAction>, Refusal> {
+        if self.board.counts.is_complete() {
+            let stop = NextAction::new(Action::Stop, "every task is in a final state");
+            return Ok(Answer { outcome: Outcome::Complete, reply: stop });
+        }
+        match self.plan()? {
+            Some(plan) => Ok(Answer::done(plan)),
+            None => self.wait(),
+        }
+    }
+
+    /// What the agent holds: of its own window first, what runs out first first.
+    fn held_by(&self, agent: &Agent) -> Result<Option<Lease>, Refusal> {
+        let own = self.actor.session_id();
+        let mut held = self.store.leases(LeasesOf::Agent(&agent.id), 100)?;
+        held.retain(|lease| own.is_none_or(|own| lease.session == *own));
+        Ok(held.into_iter().min_by_key(|lease| lease.deadline))
+    }
+
+    fn go_on(&self, lease: &Lease) -> NextAction {
+        let view = self.own_lease_view(lease);
+        let (reason, command) = match (lease.kind, view.lapsed) {
+            (LeaseKind::Work, false) => (format!("you hold it until {}", view.expires_at), finish_command(lease)),
+            (LeaseKind::Work, true) => {
+                let command = format!(
+                    "callboard heartbeat {} --agent-id {} --lease-token {}",
+                    lease.module, lease.agent, lease.token
+                );
+                ("your lease ran out and nobody has claimed it since".to_owned(), command)
+            }
+            (LeaseKind::Review, _) => {
+                (format!("you review it until {}", view.expires_at), closing_command("approve", lease))
+            }
+        };
+        NextAction { lease: Some(view), ..NextAction::new(Action::Continue, reason).about(&lease.module).with(command) }
+    }
+
+    fn returned_work(&self, agent: &Agent, only: Option<&Specialty>) -> Result<Option<NextAction>, Refusal> {
+        for task in self.store.reserved_for(&agent.id, NAMED)? {
+            let fits = only.is_none() || task.specialty.is_none() || task.specialty.as_ref() == only;
+            if let Some(kept) = task.reservation.as_ref().filter(|_| task.is_ready() && fits) {
+                let (action, reason) = match kept.why {
+                    Returned::ChangesRequested => (Action::Rework, "a reviewer requested changes"),
+                    Returned::Answered => (Action::Answered, "your question was answered"),
+                    Returned::Unblocked => (Action::Answered, "what it waited for has come"),
+                };
+                let command = format!("callboard claim {} --agent-id {}", task.module, agent.id);
+                return Ok(Some(NextAction::new(action, reason).about(&task.module).with(command)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A review, for reviewers; for anybody when no reviewer is aboard.
+    fn review_for(&self, agent: &Agent, only: Option<&Specialty>) -> Result<Option<NextAction>, Refusal> {
+        let Some(task) = self.reviewable(Some(&agent.id), only, 1)?.pop() else { return Ok(None) };
+        if !agent.roles.contains(&Role::Reviewer) && self.has_reviewer(&task)? {
+            return Ok(None);
+        }
+        let by = task.last_agent.as_ref().map_or_else(|| "somebody".to_owned(), ToString::to_string);
+        let command = format!("callboard claim-review-next --agent-id {}{}", agent.id, flag(only));
+        Ok(Some(NextAction::new(Action::Review, format!("{by} handed it in")).about(&task.module).with(command)))
+    }
+
+    fn claim_for(&self, agent: &Agent, only: Option<&Specialty>) -> Result<Option<NextAction>, Refusal> {
+        if !agent.roles.contains(&Role::Worker) {
+            return Ok(None);
+        }
+        let Some(task) = self.claimable(agent, only, 1)?.pop() else { return Ok(None) };
+        let command = format!("callboard claim-next --agent-id {}{}", agent.id, flag(only));
+        let reason = format!("it is the best of {} claimable: {}", self.board.counts.offered.max(1), task.title);
+        Ok(Some(NextAction::new(Action::Claim, reason).about(&task.module).with(command)))
+    }
+
+    /// What only a person or a planner can move.
+    fn plan(&self) -> Result<Option<NextAction>, Refusal> {
+        let hindrances = self.hindrances()?;
+        let moved = hindrances.iter().find(|hindrance| self.needs_a_hand(hindrance) && hindrance.command.is_some());
+        Ok(moved.map(|hindrance| {
+            let mut action = NextAction::new(Action::Plan, format!("{} stands in the way", hindrance.kind));
+            action.module.clone_from(&hindrance.module);
+            action.command.clone_from(&hindrance.command);
+            action.waiting_on.clone_from(&hindrances);
+            action
+        }))
+    }
+
+    fn wait(&self) -> Result<Answer<NextAction>, Refusal> {
+        let waiting_on = self.hindrances()?;
+        let stalled = self.is_stalled()?;
+        let reason = if stalled { "nothing moves without a person" } else { "nothing to do now" };
+        let reply = NextAction { stalled, waiting_on, ..NextAction::new(Action::Wait, reason) };
+        Ok(Answer { outcome: Outcome::Nothing, reply })
+    }
+
+    fn needs_a_hand(&self, hindrance: &WaitingOn) -> bool {
+        matches!(hindrance.kind.as_str(), "draft" | "dependency_failed" | "waiting" | "no_task")
+    }
+
+    /// True when nobody holds anything, nothing is offered and nothing can be reviewed.
+    pub fn is_stalled(&self) -> Result<bool, Refusal> {
+        let counts = &self.board.counts;
+        if counts.is_complete() {
+            return Ok(false);
+        }
+        let moving = counts.offered > 0
+            || counts.of(TaskState::Active) > 0
+            || (counts.of(TaskState::Review) > 0 && !self.reviewable(None, None, 1)?.is_empty())
+            || !self.store.leases(LeasesOf::All, 1)?.is_empty();
+        Ok(!moving)
+    }
+
+    /// What stands between the board and its end, a few of each kind: held by whom until when, waiting for what.
+    pub fn hindrances(&self) -> Result<Vec<WaitingOn>, Refusal> {
+        let mut list = Vec::new();
+        if self.board.counts.total() == 0 {
+            let command = Some("callboard add-task --module NAME --title TEXT".to_owned());
+            list.push(WaitingOn { command, ..hindrance("no_task", None) });
+        }
+        for lease in self.store.leases(LeasesOf::All, NAMED)? {
+            let kind = if lease.kind == LeaseKind::Work { "held" } else { "review" };
+            let holder = lease.holder(self.dial);
+            list.push(WaitingOn {
+                by: Some(holder.agent_id.to_string()),
+                until: Some(holder.expires_at),
+                ..hindrance(kind, Some(&lease.module))
+            });
+        }
+        for task in self.reviewable(None, None, NAMED)? {
+            let command = Some(format!("callboard start-review {}", task.module));
+            list.push(WaitingOn { command, ..hindrance("review", Some(&task.module)) });
+        }
+        for task in self.in_state(TaskState::Waiting)? {
+            let waiting = task.waiting.as_ref();
+            let by =
+                waiting.map(|waiting| format!("{}: {}", waiting.what, crate::domain::text::cut(&waiting.reason, 80)));
+            let command = Some(format!("callboard unblock {}", task.module));
+            list.push(WaitingOn { by, command, ..hindrance("waiting", Some(&task.module)) });
+        }
+        for task in self.in_state(TaskState::Draft)? {
+            let command = Some(format!("callboard confirm-task {}", task.module));
+            list.push(WaitingOn { command, ..hindrance("draft", Some(&task.module)) });
+        }
+        for task in self.store.stranding(NAMED)? {
+            let by = Some(format!("{} tasks wait for it and it is {}", task.held_up, task.state));
+            let command = Some(format!("callboard reopen-task {} --reason TEXT", task.module));
+            list.push(WaitingOn { by, command, ..hindrance("dependency_failed", Some(&task.module)) });
+        }
+        self.name_conflicts(&mut list)?;
+        Ok(list)
+    }
+
+    /// Offered tasks that nobody gets because of whose paths, or for whom they are kept.
+    fn name_conflicts(&self, list: &mut Vec<WaitingOn>) -> Result<(), Refusal> {
+        let held = self.others_scopes()?;
+        for task in self.store.offers(Offers::All, None, NAMED)? {
+            if let Some(conflict) = conflict_with(&held, &task) {
+                let holder = conflict.lease.holder(self.dial);
+                list.push(WaitingOn {
+                    by: Some(format!("{} holds {} for {}", holder.agent_id, conflict.theirs, conflict.lease.module)),
+                    until: Some(holder.expires_at),
+                    ..hindrance("overlap", Some(&task.module))
+                });
+            } else if let Some(kept) = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease) {
+                let until = Some(self.dial.shown(kept.until));
+                list.push(WaitingOn {
+                    by: Some(kept.agent.to_string()),
+                    until,
+                    ..hindrance("reserved", Some(&task.module))
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn in_state(&self, state: TaskState) -> Result<Vec<crate::domain::task::Task>, Refusal> {
+        let filter = TaskFilter { state: Some(state), ..TaskFilter::default() };
+        Ok(self.store.tasks(&filter, None, NAMED)?)
+    }
+
+    /// The answer to a claim that found nothing.
+    pub(super) fn nothing_to_claim(&self) -> Result<ClaimView, Refusal> {
+        Ok(ClaimView { waiting_on: self.hindrances()?, ..ClaimView::default() })
+    }
+
+    /// The answer to a reviewer that found nothing.
+    pub(super) fn nothing_to_review(&self) -> Result<ClaimView, Refusal> {
+        self.nothing_to_claim()
+    }
+}
+
+fn hindrance(kind: &str, module: Option<&Module>) -> WaitingOn {
+    WaitingOn { kind: kind.to_owned(), module: module.cloned(), by: None, until: None, command: None }
+}
+
+fn flag(only: Option<&Specialty>) -> String {
+    only.map(|one| format!(" --specialty {one}")).unwrap_or_default()
+}

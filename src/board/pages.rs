@@ -1,0 +1,316 @@
+//! What the pages show: a bounded picture of the board, the same size at 100 tasks and at 100,000.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::look::Look;
+use super::views::{LeaseView, TaskView};
+use crate::domain::agent::{Agent, Role};
+use crate::domain::board::{Journal, Mode};
+use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
+use crate::domain::profile::Profile;
+use crate::domain::refusal::Refusal;
+use crate::domain::session::{Session, SessionStatus};
+use crate::domain::task::{Task, TaskState};
+use crate::domain::time::Millis;
+use crate::store::contract::{LeasesOf, Offers, SessionsOf, TaskFilter};
+
+/// How many rows a section of a page has.
+pub const ROWS: usize = 20;
+/// How many agents and sessions the rosters show.
+pub const ROSTER_ROWS: usize = 50;
+/// The fewest: a page says how many it leaves out.
+const STALLED_ROWS: usize = 5;
+
+/// The board as programs see it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BoardView {
+    /// What people call it.
+    pub name: String,
+    /// Random; a restored board has a new one.
+    pub generation: String,
+    /// Grows when the state changed.
+    pub revision: u64,
+    /// Grows when only presence changed.
+    pub presence: u64,
+    /// The number of the newest event.
+    pub event_seq: u64,
+    /// How windows find each other.
+    pub mode: Mode,
+    /// How careful it is.
+    pub safety_profile: Profile,
+    /// How the database keeps its journal.
+    pub journal: Journal,
+    /// The length of a lease that names none.
+    pub default_lease_seconds: u32,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it last changed.
+    pub changed_at: Millis,
+    /// True when every task is in a final state.
+    pub complete: bool,
+}
+
+/// An agent as every door shows it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AgentView {
+    /// Its id.
+    pub agent_id: AgentId,
+    /// What it is for.
+    pub roles: Vec<Role>,
+    /// Its fields of work.
+    pub specialties: Vec<Specialty>,
+    /// Free key and value pairs.
+    pub labels: BTreeMap<String, String>,
+    /// How many tasks it may hold at once.
+    pub max_tasks: Option<u32>,
+    /// The length of its leases.
+    pub ttl_seconds: Option<u32>,
+    /// What it holds.
+    pub holds: Vec<Module>,
+    /// When it first came aboard.
+    pub created_at: Millis,
+    /// When it last came aboard.
+    pub seen_at: Millis,
+}
+
+/// A session as every door shows it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub session_id: SessionId,
+    /// Whose window it is.
+    pub agent_id: AgentId,
+    /// The host.
+    pub host_id: String,
+    /// The window on it.
+    pub window_id: WindowId,
+    /// Counts the sessions of this window.
+    pub epoch: u64,
+    /// Where it stands.
+    pub status: SessionStatus,
+    /// When it was registered.
+    pub started_at: Millis,
+    /// When it was last heard of.
+    pub seen_at: Millis,
+    /// Where it works.
+    pub workspace: Option<String>,
+    /// On which branch.
+    pub branch: Option<String>,
+    /// True once both were confirmed.
+    pub confirmed: bool,
+    /// What it holds.
+    pub leases: Vec<LeaseView>,
+}
+
+/// A line that says what does not move by itself, and what moves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stalled {
+    /// What stands still.
+    pub what: String,
+    /// The command that moves it.
+    pub command: String,
+}
+
+/// The board, bounded: what the pages and `state` show.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Picture {
+    /// The board.
+    pub board: BoardView,
+    /// How many tasks there are in each state; and how many open ones are ready.
+    pub counts: BTreeMap<String, u64>,
+    /// Being worked on, what runs out first first.
+    pub active: Vec<TaskView>,
+    /// Waiting for a verdict or getting one.
+    pub review: Vec<TaskView>,
+    /// Paused.
+    pub waiting: Vec<TaskView>,
+    /// Offered next.
+    pub next: Vec<TaskView>,
+    /// In a final state, newest first.
+    pub finished: Vec<TaskView>,
+    /// What does not move by itself.
+    pub stalled: Vec<Stalled>,
+    /// The agents.
+    pub agents: Vec<AgentView>,
+    /// Sessions that have not ended.
+    pub sessions: Vec<SessionView>,
+    /// Leases, what runs out first first.
+    pub leases: Vec<LeaseView>,
+    /// What was left out.
+    pub omitted: BTreeMap<String, u64>,
+}
+
+impl Look<'_> {
+    /// The picture of the board. Its times are those of the last change, so that the same board gives the same bytes.
+    pub fn picture(&self) -> Result<Picture, Refusal> {
+        let steady =
+            Look { dial: self.board.dial, store: self.store, board: self.board.clone(), actor: self.actor.clone() };
+        steady.paint()
+    }
+
+    fn paint(&self) -> Result<Picture, Refusal> {
+        let counts = &self.board.counts;
+        let leases = self.store.leases(LeasesOf::All, ROSTER_ROWS)?;
+        let picture = Picture {
+            board: self.board_view(),
+            counts: self.count_view(),
+            active: self.views(self.tasks_in(TaskState::Active)?)?,
+            review: self.views(self.tasks_in(TaskState::Review)?)?,
+            waiting: self.views(self.tasks_in(TaskState::Waiting)?)?,
+            next: self.views(self.store.offers(Offers::All, None, ROWS)?)?,
+            finished: self.views(self.store.finished(ROWS)?)?,
+            stalled: self.stalled()?,
+            agents: self
+                .store
+                .agents(None, ROSTER_ROWS)?
+                .into_iter()
+                .map(|agent| self.agent_view(agent))
+                .collect::<Result<_, _>>()?,
+            sessions: self.session_views(SessionsOf::Live, ROSTER_ROWS)?,
+            leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
+            omitted: BTreeMap::new(),
+        };
+        let left_out = |all: u64, shown: usize| all.saturating_sub(shown as u64);
+        let omitted = [
+            ("active", left_out(counts.of(TaskState::Active), picture.active.len())),
+            ("review", left_out(counts.of(TaskState::Review), picture.review.len())),
+            ("waiting", left_out(counts.of(TaskState::Waiting), picture.waiting.len())),
+            ("next", left_out(counts.offered, picture.next.len())),
+            ("finished", left_out(counts.finished(), picture.finished.len())),
+            ("agents", left_out(self.store.agent_count()?, picture.agents.len())),
+            ("sessions", left_out(self.store.live_session_count()?, picture.sessions.len())),
+        ];
+        let omitted = omitted.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect();
+        Ok(Picture { omitted, ..picture })
+    }
+
+    /// The board as programs see it.
+    pub fn board_view(&self) -> BoardView {
+        let board = &self.board;
+        BoardView {
+            name: board.name.clone(),
+            generation: board.generation.clone(),
+            revision: board.revision,
+            presence: board.presence,
+            event_seq: board.event_seq,
+            mode: board.mode,
+            safety_profile: board.profile,
+            journal: board.journal,
+            default_lease_seconds: board.profile.lease_seconds(),
+            created_at: board.created_at,
+            changed_at: board.dial.wall,
+            complete: board.counts.is_complete(),
+        }
+    }
+
+    /// How many tasks there are in each state, and in all.
+    pub fn count_view(&self) -> BTreeMap<String, u64> {
+        let counts = &self.board.counts;
+        let states = TaskState::ALL.iter().map(|state| (state.to_string(), counts.of(*state)));
+        let ready = counts.of(TaskState::Open).saturating_sub(counts.unready);
+        states.chain([("ready".to_owned(), ready), ("total".to_owned(), counts.total())]).collect()
+    }
+
+    fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {
+        Ok(self.store.tasks(&TaskFilter { state: Some(state), ..TaskFilter::default() }, None, ROWS)?)
+    }
+
+    fn views(&self, tasks: Vec<Task>) -> Result<Vec<TaskView>, Refusal> {
+        tasks.iter().map(|task| self.task_view(task)).collect()
+    }
+
+    /// An agent with what it holds.
+    pub fn agent_view(&self, agent: Agent) -> Result<AgentView, Refusal> {
+        let holds = self.store.leases(LeasesOf::Agent(&agent.id), ROWS)?;
+        Ok(AgentView {
+            agent_id: agent.id,
+            roles: agent.roles,
+            specialties: agent.specialties,
+            labels: agent.labels,
+            max_tasks: agent.max_tasks,
+            ttl_seconds: agent.ttl_seconds,
+            holds: holds.into_iter().map(|lease| lease.module).collect(),
+            created_at: agent.created_at,
+            seen_at: agent.seen_at,
+        })
+    }
+
+    /// Sessions with what they hold.
+    pub fn session_views(&self, which: SessionsOf<'_>, limit: usize) -> Result<Vec<SessionView>, Refusal> {
+        self.store.sessions(which, limit)?.into_iter().map(|session| self.session_view(session)).collect()
+    }
+
+    /// A session with what it holds.
+    pub fn session_view(&self, session: Session) -> Result<SessionView, Refusal> {
+        let leases = self.store.leases(LeasesOf::Session(&session.id), ROWS)?;
+        Ok(SessionView {
+            status: session.status(self.dial.wall),
+            session_id: session.id,
+            agent_id: session.agent,
+            host_id: session.host,
+            window_id: session.window,
+            epoch: session.epoch,
+            started_at: session.started_at,
+            seen_at: session.seen_at,
+            workspace: session.workspace.path,
+            branch: session.workspace.branch,
+            confirmed: session.confirmed,
+            leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
+        })
+    }
+
+    /// What does not move by itself, each with the command that moves it.
+    pub fn stalled(&self) -> Result<Vec<Stalled>, Refusal> {
+        let mut list = Vec::new();
+        let mut say = |what: String, command: String| list.push(Stalled { what, command });
+        let counts = &self.board.counts;
+        let drafts = counts.of(TaskState::Draft);
+        if drafts > 0 {
+            say(format!("drafts that nobody confirmed: {drafts}"), "callboard confirm-task --all".to_owned());
+        }
+        let waiting = TaskFilter { state: Some(TaskState::Waiting), ..TaskFilter::default() };
+        for task in self.store.tasks(&waiting, None, STALLED_ROWS)? {
+            let what = task.waiting.as_ref().map_or("?", |waiting| waiting.what.as_str());
+            say(format!("{} waits for {what}", task.module), format!("callboard unblock {}", task.module));
+        }
+        for task in self.store.stranding(STALLED_ROWS)? {
+            let what = format!("{} is {} and holds up {}", task.module, task.state, task.held_up);
+            say(what, format!("callboard reopen-task {} --reason TEXT", task.module));
+        }
+        if let Some(task) = self.reviewable(None, None, 1)?.first()
+            && !self.has_reviewer(task)?
+        {
+            let what = format!("{} is in review and no reviewer is aboard", task.module);
+            say(what, "callboard init-agent --thread-key KEY --role reviewer".to_owned());
+        }
+        for lease in self.store.leases(LeasesOf::Lapsed, STALLED_ROWS)? {
+            let what = format!("the {} lease of {} ran out; {} held it", lease.kind, lease.module, lease.agent);
+            say(what, format!("callboard claim {}", lease.module));
+        }
+        self.unmanned(&mut list)?;
+        Ok(list)
+    }
+
+    /// Offered tasks of a specialty that no agent aboard has.
+    fn unmanned(&self, list: &mut Vec<Stalled>) -> Result<(), Refusal> {
+        let wanted = self.store.offered_specialties(STALLED_ROWS)?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut aboard: Vec<Specialty> = Vec::new();
+        for session in self.store.sessions(SessionsOf::Live, ROSTER_ROWS)? {
+            let agent = self.store.agent(&session.agent)?;
+            aboard.extend(agent.into_iter().flat_map(|agent| agent.specialties));
+        }
+        for specialty in wanted.into_iter().filter(|specialty| !aboard.contains(specialty)) {
+            list.push(Stalled {
+                what: format!("no agent of specialty {specialty} is aboard"),
+                command: format!("callboard init-agent --thread-key KEY --specialty {specialty}"),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! The order in which tasks are offered to an agent, and what stands in their way.
+
+use std::cmp::Reverse;
+use std::collections::{HashSet, VecDeque};
+
+use super::look::Look;
+use crate::domain::agent::Agent;
+use crate::domain::id::{AgentId, Specialty};
+use crate::domain::lease::Lease;
+use crate::domain::rank;
+use crate::domain::refusal::Refusal;
+use crate::domain::scope::{Scope, first_overlap};
+use crate::domain::task::{Task, TaskKey, TaskState};
+use crate::domain::time::LeaseTime;
+use crate::store::Transaction;
+use crate::store::contract::{HeldScopes, LeasesOf, OfferPlace, Offers, TaskFilter};
+
+/// How many rows a stream reads first; usually the first is taken.
+const FIRST_BATCH: usize = 4;
+/// How many it reads later.
+const NEXT_BATCH: usize = 64;
+/// What came back to one agent at once is little; this only bounds the reading.
+const RETURNED_MOST: usize = 100;
+
+/// The tasks that an agent may claim, best first, read as far as they are asked for.
+///
+/// The ranking adds a bonus for the agent's specialties to the score that is kept with each task. So the order is the
+/// merge of a few orders that the store has: one for each specialty of the agent, one for tasks that ask for none, one
+/// for all. A task comes from the stream that ranks it highest, and is skipped in the others.
+#[derive(Debug)]
+pub struct Candidates {
+    agent: Agent,
+    now: LeaseTime,
+    returned: Option<VecDeque<Task>>,
+    streams: Vec<Stream>,
+    seen: HashSet<TaskKey>,
+    only: Option<Specialty>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    of: Option<Option<Specialty>>,
+    bonus: i64,
+    waiting: VecDeque<Task>,
+    place: Option<OfferPlace>,
+    batch: usize,
+    dry: bool,
+}
+
+impl Stream {
+    fn new(of: Option<Option<Specialty>>, bonus: i64) -> Self {
+        Self { of, bonus, waiting: VecDeque::new(), place: None, batch: FIRST_BATCH, dry: false }
+    }
+
+    fn fill(&mut self, store: &dyn Transaction) -> Result<(), Refusal> {
+        if !self.waiting.is_empty() || self.dry {
+            return Ok(());
+        }
+        let offers = match &self.of {
+            None => Offers::All,
+            Some(None) => Offers::Free,
+            Some(Some(specialty)) => Offers::Of(specialty),
+        };
+        let batch = store.offers(offers, self.place, self.batch)?;
+        self.dry = batch.len() < self.batch;
+        self.batch = NEXT_BATCH;
+        if let Some(last) = batch.last() {
+            self.place = Some(OfferPlace { score: rank::score(last), key: last.key });
+        }
+        self.waiting = batch.into();
+        Ok(())
+    }
+
+    fn rank(&self) -> Option<(i64, Reverse<TaskKey>)> {
+        self.waiting.front().map(|task| (rank::score(task) + self.bonus, Reverse(task.key)))
+    }
+}
+
+impl Candidates {
+    /// The candidates of `agent`; with `only`, those of that specialty or none.
+    pub fn new(agent: Agent, only: Option<Specialty>, now: LeaseTime) -> Self {
+        let bonus = |specialty: &Specialty| rank::bonus(Some(specialty), &agent.specialties);
+        let mut streams = vec![Stream::new(Some(None), rank::SPECIALTY_FREE)];
+        match &only {
+            Some(one) => streams.push(Stream::new(Some(Some(one.clone())), bonus(one))),
+            None => {
+                streams.extend(agent.specialties.iter().map(|one| Stream::new(Some(Some(one.clone())), bonus(one))));
+                streams.push(Stream::new(None, 0));
+            }
+        }
+        Self { agent, now, returned: None, streams, seen: HashSet::new(), only }
+    }
+
+    /// The next one, or none. Tasks that are kept for another agent are passed over; what came back to this agent is
+    /// first.
+    pub fn next(&mut self, store: &dyn Transaction) -> Result<Option<Task>, Refusal> {
+        if self.returned.is_none() {
+            let back = store.reserved_for(&self.agent.id, RETURNED_MOST)?;
+            self.returned = Some(back.into_iter().filter(|task| task.is_ready() && self.fits(task)).collect());
+        }
+        while let Some(task) = self.returned.as_mut().and_then(VecDeque::pop_front) {
+            if self.seen.insert(task.key) {
+                return Ok(Some(task));
+            }
+        }
+        loop {
+            for stream in &mut self.streams {
+                stream.fill(store)?;
+            }
+            let best =
+                self.streams.iter_mut().filter(|stream| !stream.waiting.is_empty()).max_by_key(|stream| stream.rank());
+            let Some(task) = best.and_then(|stream| stream.waiting.pop_front()) else { return Ok(None) };
+            if self.is_open_to_agent(&task) && self.seen.insert(task.key) {
+                return Ok(Some(task));
+            }
+        }
+    }
+
+    fn fits(&self, task: &Task) -> bool {
+        match (&self.only, &task.specialty) {
+            (Some(only), Some(specialty)) => only == specialty,
+            _ => true,
+        }
+    }
+
+    fn is_open_to_agent(&self, task: &Task) -> bool {
+        task.reservation.as_ref().is_none_or(|kept| kept.agent == self.agent.id || kept.until <= self.now)
+    }
+}
+
+/// A lease whose paths overlap with a task's.
+#[derive(Clone, Copy, Debug)]
+pub struct Conflict<'a> {
+    /// The lease.
+    pub lease: &'a Lease,
+    /// The path of the task.
+    pub ours: &'a Scope,
+    /// The path that is held.
+    pub theirs: &'a Scope,
+}
+
+/// The first of the `held` paths that overlaps with the task's.
+pub fn conflict_with<'a>(held: &'a [HeldScopes], task: &'a Task) -> Option<Conflict<'a>> {
+    if task.owned_paths.is_empty() {
+        return None;
+    }
+    held.iter().filter(|held| held.lease.task != task.key).find_map(|held| {
+        let (ours, theirs) = first_overlap(&task.owned_paths, &held.scopes)?;
+        Some(Conflict { lease: &held.lease, ours, theirs })
+    })
+}
+
+impl Look<'_> {
+    /// What others than the acting session hold now.
+    pub fn others_scopes(&self) -> Result<Vec<HeldScopes>, Refusal> {
+        let own = self.actor.session_id();
+        let held = self.store.held_scopes()?;
+        let live = |held: &HeldScopes| held.lease.is_live(self.dial.lease);
+        Ok(held.into_iter().filter(|held| Some(&held.lease.session) != own && live(held)).collect())
+    }
+
+    /// The tasks that `claim-next` would try for the agent, best first. Those whose lease ran out and was not noticed
+    /// yet come last, because only a mutation moves them into the order.
+    pub fn claimable(&self, agent: &Agent, only: Option<&Specialty>, limit: usize) -> Result<Vec<Task>, Refusal> {
+        let held = self.others_scopes()?;
+        let mut candidates = Candidates::new(agent.clone(), only.cloned(), self.dial.lease);
+        let mut conflicts = 0;
+        let mut list = Vec::new();
+        while list.len() < limit && conflicts < rank::CONFLICTS_MOST {
+            let Some(task) = candidates.next(self.store)? else { break };
+            let skipped = self.board.profile.overlap() != crate::domain::profile::Overlap::Warned
+                && conflict_with(&held, &task).is_some();
+            if skipped {
+                conflicts += 1;
+            } else {
+                list.push(task);
+            }
+        }
+        for lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), limit.saturating_sub(list.len()))? {
+            if lease.kind == crate::domain::lease::LeaseKind::Work
+                && let Some(task) = self.store.task_by_key(lease.task)?
+                && candidates.fits(&task)
+            {
+                list.push(task);
+            }
+        }
+        Ok(list)
+    }
+
+    /// The tasks in review that the agent could take, most urgent first, of equals the one handed in first.
+    pub fn reviewable(
+        &self,
+        agent: Option<&AgentId>,
+        only: Option<&Specialty>,
+        limit: usize,
+    ) -> Result<Vec<Task>, Refusal> {
+        let filter = TaskFilter { state: Some(TaskState::Review), specialty: only.cloned(), ..TaskFilter::default() };
+        let mut list = Vec::new();
+        for task in self.store.tasks(&filter, None, REVIEWS_LOOKED_AT)? {
+            if self.hindrance_to_review(&task, agent)?.is_none() {
+                list.push(task);
+            }
+        }
+        list.sort_by_key(|task| (task.priority, task.changed_at, task.key));
+        list.truncate(limit);
+        Ok(list)
+    }
+}
+
+/// More tasks in review than this are not looked at for one answer: the oldest come first.
+const REVIEWS_LOOKED_AT: usize = 500;

@@ -1,0 +1,269 @@
+//! A turn at the board: everything one mutation may use, and what it has changed so far.
+//!
+//! **Invariants.** Every row goes through here, so that counts, readiness and the graph's numbers stay right whatever
+//! the use-case. Events are numbered when the turn ends, all with the revision that it gives the board. Presence (a
+//! renewed lease, a sighted session) does not raise the revision.
+
+use serde_json::{Map, Value, json};
+
+use super::look::{Look, known_task};
+use crate::domain::actor::Proof;
+use crate::domain::event::{Audience, Event, EventKind, Source};
+use crate::domain::id::{LeaseToken, Module, SessionId};
+use crate::domain::refusal::Refusal;
+use crate::domain::task::{Task, TaskKey, TaskState};
+use crate::domain::time::{Dial, Millis};
+use crate::domain::workspace::Workspace;
+use crate::store::Transaction;
+
+/// Where a turn gets names that nobody can guess.
+pub trait Names {
+    /// A new session id.
+    fn session_id(&self) -> Result<SessionId, Refusal>;
+    /// A new lease token.
+    fn lease_token(&self) -> Result<LeaseToken, Refusal>;
+    /// Eight hexadecimal digits that are always the same for this text.
+    fn fingerprint(&self, text: &str) -> String;
+}
+
+/// How much a turn has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Touched {
+    /// Nothing.
+    Nothing,
+    /// Who was seen when, and how long leases last.
+    Presence,
+    /// The state of the board.
+    State,
+}
+
+/// A turn at the board.
+pub struct Turn<'a> {
+    pub(super) store: &'a mut dyn Transaction,
+    pub(super) names: &'a dyn Names,
+    pub(super) board: crate::domain::board::Board,
+    pub(super) actor: crate::domain::actor::Actor,
+    pub(super) dial: Dial,
+    pub(super) proof: Proof,
+    pub(super) workspace: Workspace,
+    pub(super) named: Vec<TaskKey>,
+    pub(super) touched: Touched,
+    pub(super) source: Source,
+    events: Vec<Event>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Turn<'a> {
+    /// A turn whose actor was resolved by `look` in the same transaction.
+    pub(super) fn new(
+        store: &'a mut dyn Transaction,
+        names: &'a dyn Names,
+        board: crate::domain::board::Board,
+        actor: crate::domain::actor::Actor,
+        proof: Proof,
+        workspace: Workspace,
+    ) -> Self {
+        let dial = board.dial;
+        Self {
+            store,
+            names,
+            board,
+            actor,
+            dial,
+            proof,
+            workspace,
+            named: Vec::new(),
+            touched: Touched::Nothing,
+            source: Source::Mutation,
+            events: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The storage's time.
+    pub fn now(&self) -> Millis {
+        self.dial.wall
+    }
+
+    /// Where the events of this turn come from.
+    pub fn comes_from(&mut self, source: Source) {
+        self.source = source;
+    }
+
+    /// The same board, to look at.
+    pub fn look(&self) -> Look<'_> {
+        Look { store: &*self.store, board: self.board.clone(), actor: self.actor.clone(), dial: self.dial }
+    }
+
+    /// Something that is worth saying although the mutation was done.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// The task that the caller names; refuses with `unknown_module`. A holder that names a task of its own renews
+    /// that lease and no other.
+    pub fn named_task(&mut self, module: &Module) -> Result<Task, Refusal> {
+        let task = known_task(&*self.store, module)?;
+        self.named.push(task.key);
+        Ok(task)
+    }
+
+    /// Appends an event about a task.
+    pub(super) fn event(&mut self, kind: EventKind, module: &Module, data: Value) {
+        self.push_event(kind, Some(module), None, 2, data);
+    }
+
+    /// Appends an event that somebody is to notice.
+    pub(super) fn notify(&mut self, kind: EventKind, task: &Task, audience: Audience, data: Value) {
+        self.push_event(kind, Some(&task.module), Some(audience), task.priority, data);
+    }
+
+    /// Appends an event about no task.
+    pub(super) fn board_event(&mut self, kind: EventKind, audience: Option<Audience>, data: Value) {
+        self.push_event(kind, None, audience, 2, data);
+    }
+
+    fn push_event(
+        &mut self,
+        kind: EventKind,
+        module: Option<&Module>,
+        audience: Option<Audience>,
+        priority: u8,
+        data: Value,
+    ) {
+        self.board.event_seq += 1;
+        self.events.push(Event {
+            seq: self.board.event_seq,
+            at: self.now(),
+            kind,
+            source: self.source,
+            module: module.cloned(),
+            actor: Some(self.actor.to_string()),
+            session: self.actor.session_id().cloned(),
+            board_revision: 0,
+            audience,
+            priority,
+            data: match data {
+                Value::Object(data) => data,
+                _ => Map::new(),
+            },
+        });
+    }
+
+    /// Adds a task; its dependencies are added afterwards. Returns it with its key.
+    pub(super) fn insert_task(
+        &mut self,
+        mut task: Task,
+        texts: &crate::domain::task::TaskTexts,
+    ) -> Result<Task, Refusal> {
+        task.offered = task.is_ready();
+        task.key = self.store.insert_task(&task, texts)?;
+        self.board.counts.add(&task);
+        self.touched = Touched::State;
+        Ok(task)
+    }
+
+    /// Replaces `before` by `after`, and carries what follows from it through the graph: who is ready, who is held up.
+    pub(super) fn save_task(&mut self, before: &Task, after: &mut Task) -> Result<(), Refusal> {
+        if before.state.is_final() && !after.state.is_final() {
+            // Nothing kept these right while the task was done.
+            (after.held_up, after.critical_path) = self.weight_below(after.key)?;
+        }
+        self.write_task(before, after)?;
+        if (before.state == TaskState::Done) != (after.state == TaskState::Done) {
+            self.carry_down(after)?;
+        }
+        if before.state.is_final() != after.state.is_final() {
+            self.carry_up(after.key)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one task's row and the counts that depend on it.
+    pub(super) fn write_task(&mut self, before: &Task, after: &mut Task) -> Result<(), Refusal> {
+        after.offered = match after.state {
+            TaskState::Open => after.unmet == 0,
+            TaskState::Active => after.offered,
+            _ => false,
+        };
+        after.revision = before.revision + 1;
+        self.store.update_task(after)?;
+        self.board.counts.remove(before);
+        self.board.counts.add(after);
+        self.touched = Touched::State;
+        Ok(())
+    }
+
+    /// Ends the turn: sights the session, numbers the events, raises a counter, writes the board's row. Returns what
+    /// is worth saying.
+    pub(super) fn finish(mut self) -> Result<Finished, Refusal> {
+        self.renew_proven()?;
+        self.sight_session()?;
+        match self.touched {
+            Touched::State => self.board.revision += 1,
+            Touched::Presence => self.board.presence += 1,
+            Touched::Nothing => {}
+        }
+        for event in &mut self.events {
+            event.board_revision = self.board.revision;
+            self.store.append_event(event)?;
+        }
+        self.store.put_board(&self.board)?;
+        Ok(Finished { board: self.board, touched: self.touched, warnings: self.warnings })
+    }
+
+    /// True when something would be lost if this transaction did not commit.
+    pub(super) fn has_news(&self) -> bool {
+        self.touched == Touched::State || !self.events.is_empty()
+    }
+
+    fn sight_session(&mut self) -> Result<(), Refusal> {
+        let now = self.now();
+        let Some(id) = self.actor.session_id().cloned() else { return Ok(()) };
+        // Read again: the use-case may have ended it.
+        if let Some(mut session) = self.store.session(&id)?
+            && session.ended.is_none()
+            && session.seen_at < now
+        {
+            session.seen_at = now;
+            self.store.put_session(&session)?;
+            self.touched = self.touched.max(Touched::Presence);
+        }
+        Ok(())
+    }
+
+    /// The event that says why a final state of one task strands others, and the command that moves them.
+    pub(super) fn tell_of_stranded(&mut self, task: &Task) -> Result<Vec<Module>, Refusal> {
+        let stranded: Vec<Module> = self
+            .store
+            .dependents(task.key)?
+            .into_iter()
+            .filter(|dependent| !dependent.state.is_final())
+            .map(|dependent| dependent.module)
+            .collect();
+        if !stranded.is_empty() {
+            let data = json!({"state": task.state, "dependents": stranded});
+            self.notify(EventKind::DependencyFailed, task, Audience::Humans, data);
+        }
+        Ok(stranded)
+    }
+
+    /// Says that everything is done, the first time it is.
+    pub(super) fn tell_if_complete(&mut self) {
+        if self.board.counts.is_complete() {
+            let data = json!({"tasks": self.board.counts.total()});
+            self.board_event(EventKind::BoardComplete, Some(Audience::Humans), data);
+        }
+    }
+}
+
+/// What a turn came to.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The board after it.
+    pub board: crate::domain::board::Board,
+    /// How much it changed.
+    pub touched: Touched,
+    /// What is worth saying.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,350 @@
+//! What the board answers: tasks, leases and claims as every door shows them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::look::Look;
+use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::id::{AgentId, LeaseToken, Module, SessionId, Specialty};
+use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::profile::Review;
+use crate::domain::refusal::{Holder, Refusal};
+use crate::domain::scope::Scope;
+use crate::domain::task::{Returned, Task, TaskState, WaitFor};
+use crate::domain::text;
+use crate::domain::time::Millis;
+use crate::domain::verdict::Verdict;
+use crate::domain::workspace::Workspace;
+use crate::store::contract::Neighbour;
+
+/// The newest verdicts are the ones to act on.
+const VERDICTS_SHOWN: usize = 5;
+/// A summary of a dependency is cut here; `show` has it whole.
+const SUMMARY_SHOWN: usize = 600;
+/// More dependencies than this are counted, not told.
+const DEPENDENCIES_TOLD: usize = 20;
+
+/// A task. Lists leave `body` and `acceptance` out.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TaskView {
+    /// Its name.
+    pub module: Module,
+    /// One line.
+    pub title: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// What it waits for, while waiting.
+    pub wait_for: Option<WaitFor>,
+    /// Why, in the words of whoever paused it.
+    pub wait_reason: Option<String>,
+    /// Since when it waits.
+    pub wait_since: Option<Millis>,
+    /// 0 is most urgent, 4 least.
+    pub priority: u8,
+    /// The field of work.
+    pub specialty: Option<Specialty>,
+    /// True when it is open and every dependency is done.
+    pub ready: bool,
+    /// What it depends on.
+    pub depends_on: Vec<Module>,
+    /// Those of them that are not done.
+    pub unmet_dependencies: Vec<Module>,
+    /// What it will change.
+    pub owned_paths: Vec<Scope>,
+    /// Guesses of intake.
+    pub candidate_depends_on: Vec<Module>,
+    /// Guesses of intake.
+    pub candidate_owned_paths: Vec<Scope>,
+    /// Whether somebody else must look at it.
+    pub review: Review,
+    /// Who that is.
+    pub reviewer_id: Option<AgentId>,
+    /// Who holds it.
+    pub holder: Option<Holder>,
+    /// For whom it is kept after it came back.
+    pub reserved_for: Option<AgentId>,
+    /// Until when.
+    pub reserved_until: Option<Millis>,
+    /// Why it came back.
+    pub returned: Option<Returned>,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// Counts the changes of this task.
+    pub task_revision: u64,
+    /// Free key and value pairs.
+    pub labels: BTreeMap<String, String>,
+    /// A guess at its length.
+    pub estimate_minutes: Option<u32>,
+    /// The task that it is a part of.
+    pub parent: Option<Module>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When its state last changed.
+    pub changed_at: Millis,
+    /// What to do, where it was asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// When it is finished, where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acceptance: Vec<String>,
+}
+
+/// A lease. The token is shown to its holder only.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseView {
+    /// The task.
+    pub module: Module,
+    /// What it allows.
+    pub kind: LeaseKind,
+    /// Its proof; null in lists.
+    pub token: Option<LeaseToken>,
+    /// The epoch of the task when it was granted.
+    pub epoch: u64,
+    /// Who holds it.
+    pub agent_id: AgentId,
+    /// In which window.
+    pub session_id: SessionId,
+    /// When it runs out.
+    pub expires_at: Millis,
+    /// In how many seconds, counted before the answer left.
+    pub expires_in_seconds: u64,
+    /// Its length.
+    pub ttl_seconds: u32,
+    /// True when it has run out and nobody claimed since: its holder can still have it back.
+    pub lapsed: bool,
+}
+
+/// What was done in a task that this one depends on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DependencyView {
+    /// The task.
+    pub module: Module,
+    /// Where it stands.
+    pub state: TaskState,
+    /// What its last attempt said at the end.
+    pub summary: Option<String>,
+}
+
+/// An attempt.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptView {
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Who tried.
+    pub agent_id: AgentId,
+    /// In which window.
+    pub session_id: SessionId,
+    /// When it started.
+    pub started_at: Millis,
+    /// When it ended.
+    pub ended_at: Option<Millis>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What was said at the end, or of the progress.
+    pub summary: Option<String>,
+    /// What was changed.
+    pub changed_paths: Vec<String>,
+    /// Where the work lies.
+    pub workspace: Workspace,
+}
+
+/// Everything that is needed to start: the task, the lease, what came before, and the commands that end it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ClaimView {
+    /// The task; null when there is none.
+    pub task: Option<TaskView>,
+    /// The lease, with its token.
+    pub lease: Option<LeaseView>,
+    /// True when the session held it already.
+    pub resumed: bool,
+    /// The bundle that was left for whoever takes over.
+    pub handoff: Option<String>,
+    /// What was done in the tasks that this one depends on.
+    pub dependencies: Vec<DependencyView>,
+    /// What reviewers said, newest first.
+    pub verdicts: Vec<Verdict>,
+    /// Answers to questions about it.
+    pub answers: Vec<String>,
+    /// Where the work of the attempt before lies.
+    pub workspace: Option<Workspace>,
+    /// What is to be reviewed.
+    pub submission: Option<AttemptView>,
+    /// The command that hands it in.
+    pub finish_command: Option<String>,
+    /// The command that accepts it.
+    pub approve_command: Option<String>,
+    /// The command that sends it back.
+    pub request_changes_command: Option<String>,
+    /// What would have to happen, when there is nothing.
+    pub waiting_on: Vec<WaitingOn>,
+}
+
+/// Something that would have to happen first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitingOn {
+    /// What kind of thing: `held`, `review`, `waiting`, `draft`, `dependency_failed`, `overlap`, `reserved`, `no_task`.
+    pub kind: String,
+    /// The task.
+    pub module: Option<Module>,
+    /// Who has it, or what it waits for.
+    pub by: Option<String>,
+    /// Until when at the latest.
+    pub until: Option<Millis>,
+    /// The command that helps.
+    pub command: Option<String>,
+}
+
+impl Look<'_> {
+    /// A task for a list: without its long texts.
+    pub fn task_view(&self, task: &Task) -> Result<TaskView, Refusal> {
+        let needed = self.store.dependencies(task.key)?;
+        let holder = self.holder(task)?;
+        let module = |neighbour: &Neighbour| neighbour.module.clone();
+        let waiting = task.waiting.as_ref();
+        let kept = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease);
+        Ok(TaskView {
+            module: task.module.clone(),
+            title: task.title.clone(),
+            state: task.state,
+            wait_for: waiting.map(|waiting| waiting.what),
+            wait_reason: waiting.map(|waiting| waiting.reason.clone()),
+            wait_since: waiting.map(|waiting| waiting.since),
+            priority: task.priority,
+            specialty: task.specialty.clone(),
+            ready: task.is_ready(),
+            depends_on: needed.iter().map(module).collect(),
+            unmet_dependencies: needed.iter().filter(|needed| needed.state != TaskState::Done).map(module).collect(),
+            owned_paths: task.owned_paths.clone(),
+            candidate_depends_on: task.candidates.depends_on.clone(),
+            candidate_owned_paths: task.candidates.owned_paths.clone(),
+            review: self.board.profile.review(task.review),
+            reviewer_id: task.reviewer.clone(),
+            holder,
+            reserved_for: kept.map(|kept| kept.agent.clone()),
+            reserved_until: kept.map(|kept| self.dial.shown(kept.until)),
+            returned: kept.map(|kept| kept.why),
+            attempts: task.attempts,
+            task_revision: task.revision,
+            labels: task.labels.clone(),
+            estimate_minutes: task.estimate_minutes,
+            parent: task.parent.clone(),
+            created_at: task.created_at,
+            changed_at: task.changed_at,
+            body: String::new(),
+            acceptance: Vec::new(),
+        })
+    }
+
+    /// A task whole.
+    pub fn whole_task_view(&self, task: &Task) -> Result<TaskView, Refusal> {
+        let texts = self.store.texts(task.key)?;
+        Ok(TaskView { body: texts.body, acceptance: texts.acceptance, ..self.task_view(task)? })
+    }
+
+    /// Who holds a task now, to work on it or to review it.
+    pub fn holder(&self, task: &Task) -> Result<Option<Holder>, Refusal> {
+        let kind = match task.state {
+            TaskState::Active => LeaseKind::Work,
+            TaskState::Review => LeaseKind::Review,
+            _ => return Ok(None),
+        };
+        let lease = self.store.lease(task.key, kind)?;
+        Ok(lease.filter(|lease| lease.is_live(self.dial.lease)).map(|lease| lease.holder(self.dial)))
+    }
+
+    /// A lease as others see it.
+    pub fn lease_view(&self, lease: &Lease) -> LeaseView {
+        let deadline = lease.effective_deadline(self.dial.lease);
+        LeaseView {
+            module: lease.module.clone(),
+            kind: lease.kind,
+            token: None,
+            epoch: lease.epoch,
+            agent_id: lease.agent.clone(),
+            session_id: lease.session.clone(),
+            expires_at: self.dial.shown(deadline),
+            expires_in_seconds: self.dial.seconds_until(deadline),
+            ttl_seconds: lease.ttl.seconds(),
+            lapsed: !lease.is_live(self.dial.lease),
+        }
+    }
+
+    /// A lease as its holder sees it.
+    pub fn own_lease_view(&self, lease: &Lease) -> LeaseView {
+        LeaseView { token: Some(lease.token.clone()), ..self.lease_view(lease) }
+    }
+
+    /// What a worker needs to start.
+    pub(super) fn claim_view(&self, lease: &Lease, resumed: bool) -> Result<ClaimView, Refusal> {
+        let task = self.task(&lease.module)?;
+        let attempts = self.store.attempts(task.key, 2)?;
+        let before = attempts.into_iter().find(|attempt| attempt.key != lease.attempt);
+        Ok(ClaimView {
+            task: Some(self.whole_task_view(&task)?),
+            lease: Some(self.own_lease_view(lease)),
+            resumed,
+            dependencies: self.dependency_views(&task)?,
+            verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
+            workspace: before.map(|attempt| attempt.workspace),
+            finish_command: Some(finish_command(lease)),
+            ..ClaimView::default()
+        })
+    }
+
+    /// What a reviewer needs to start.
+    pub(super) fn review_view(&self, lease: &Lease, resumed: bool) -> Result<ClaimView, Refusal> {
+        let task = self.task(&lease.module)?;
+        let submission = self.store.attempt(lease.attempt)?;
+        Ok(ClaimView {
+            task: Some(self.whole_task_view(&task)?),
+            lease: Some(self.own_lease_view(lease)),
+            resumed,
+            verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
+            workspace: submission.as_ref().map(|attempt| attempt.workspace.clone()),
+            submission: submission.map(attempt_view),
+            approve_command: Some(closing_command("approve", lease)),
+            request_changes_command: Some(closing_command("request-changes", lease)),
+            ..ClaimView::default()
+        })
+    }
+
+    fn dependency_views(&self, task: &Task) -> Result<Vec<DependencyView>, Refusal> {
+        let needed = self.store.dependencies(task.key)?;
+        let view = |needed: Neighbour| {
+            let last = self.store.attempts(needed.key, 1)?.pop();
+            let summary = last.and_then(|attempt| attempt.summary).map(|summary| text::cut(&summary, SUMMARY_SHOWN));
+            Ok(DependencyView { module: needed.module, state: needed.state, summary })
+        };
+        needed.into_iter().take(DEPENDENCIES_TOLD).map(view).collect()
+    }
+}
+
+/// An attempt as every door shows it.
+pub fn attempt_view(attempt: Attempt) -> AttemptView {
+    AttemptView {
+        attempt: attempt.number,
+        agent_id: attempt.agent,
+        session_id: attempt.session,
+        started_at: attempt.started_at,
+        ended_at: attempt.ended.map(|(at, _)| at),
+        outcome: attempt.ended.map(|(_, outcome)| outcome),
+        summary: attempt.summary,
+        changed_paths: attempt.changed_paths,
+        workspace: attempt.workspace,
+    }
+}
+
+/// The command that hands in what `lease` allows to work on.
+pub fn finish_command(lease: &Lease) -> String {
+    let (module, agent, token) = (&lease.module, &lease.agent, &lease.token);
+    format!("callboard finish {module} --agent-id {agent} --lease-token {token} --summary TEXT")
+}
+
+/// The command that closes a review.
+pub fn closing_command(verdict: &str, lease: &Lease) -> String {
+    let (module, agent, token) = (&lease.module, &lease.agent, &lease.token);
+    format!("callboard {verdict} {module} --agent-id {agent} --lease-token {token} --notes TEXT")
+}

@@ -1,0 +1,55 @@
+//! What the pages show: written last, so that a page that is older than the board is known to be.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::ProjectionError;
+use crate::platform::file::{self, Durability};
+
+/// More than a marker ever has, in bytes.
+const MARKER_MOST: u64 = 16 * 1024;
+
+/// The state that the pages show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The board's generation.
+    pub generation: String,
+    /// Its revision.
+    pub revision: u64,
+    /// Its presence.
+    pub presence: u64,
+    /// The SHA-256 of each page.
+    pub pages: BTreeMap<String, String>,
+    /// When, in Unix milliseconds of the storage's clock.
+    pub at: i64,
+}
+
+impl Marker {
+    /// The marker in `path`; none when it is not there or cannot be read, which only means that pages are made anew.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&file::read(path, MARKER_MOST).ok()??).ok()
+    }
+
+    /// Writes it. `writer` is the host; the projection lock is held.
+    pub fn write(&self, path: &Path, writer: &str) -> Result<(), ProjectionError> {
+        let json = serde_json::to_vec(self).expect("text and numbers have a JSON form");
+        Ok(file::replace(path, &json, writer, Durability::Disposable)?)
+    }
+
+    /// True when it shows this state or a later one of the same generation.
+    pub fn shows(&self, generation: &str, revision: u64, presence: u64) -> bool {
+        self.generation == generation && self.revision >= revision && self.presence >= presence
+    }
+}
+
+/// The SHA-256 of a page, in hexadecimal.
+pub fn hash(text: &[u8]) -> String {
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        use std::fmt::Write as _;
+        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+        hex
+    })
+}

@@ -1,0 +1,152 @@
+//! From a picture of the board to the text of its pages.
+//!
+//! **Invariants.** The same picture gives the same bytes. Whatever is printed is escaped for markdown, so that no
+//! template, built in or a board's own, can let an agent's words open a table cell or a link. Templates run with fuel
+//! and into a bounded output: a board's own template cannot hang a mutation.
+
+use std::path::Path;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Value};
+use serde_json::json;
+
+use super::error::ProjectionError;
+use super::pages::{PAGES, Page};
+use crate::board::pages::Picture;
+use crate::domain::text;
+use crate::platform::file;
+
+/// How many steps a template may take.
+const FUEL: u64 = 200_000;
+/// How long a page may be, in bytes; the built-in ones stay far below.
+const PAGE_MOST: usize = 256 * 1024;
+/// How long a board's own template may be, in bytes.
+const TEMPLATE_MOST: u64 = 64 * 1024;
+
+/// A page with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The page.
+    pub page: Page,
+    /// Its text.
+    pub text: String,
+}
+
+/// Renders every page. A board's own template in `templates` comes first; where it fails the built-in one is used, and
+/// what was wrong is added to `warnings`.
+pub fn render(
+    picture: &Picture,
+    templates: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Rendered>, ProjectionError> {
+    let value = Value::from(Serde(picture));
+    let has_own = templates.is_dir();
+    let mut pages = Vec::with_capacity(PAGES.len());
+    for page in PAGES {
+        let Some(built_in) = page.template else {
+            pages.push(Rendered { page, text: state_json(picture) });
+            continue;
+        };
+        let own = if has_own { own_template(page, templates, &value, warnings) } else { None };
+        let text = match own {
+            Some(text) => text,
+            None => {
+                fill(page, built_in, &value).map_err(|reason| ProjectionError::Template { page: page.name, reason })?
+            }
+        };
+        pages.push(Rendered { page, text });
+    }
+    Ok(pages)
+}
+
+fn own_template(page: Page, templates: &Path, value: &Value, warnings: &mut Vec<String>) -> Option<String> {
+    let path = templates.join(format!("{}.j2", page.name));
+    let source = match file::read(&path, TEMPLATE_MOST) {
+        Ok(source) => String::from_utf8(source?).ok()?,
+        Err(error) => {
+            warnings.push(format!("{error}; the built-in template is used"));
+            return None;
+        }
+    };
+    match fill(page, &source, value) {
+        Ok(text) => Some(text),
+        Err(reason) => {
+            warnings.push(format!("{}: {reason}; the built-in template is used", path.display()));
+            None
+        }
+    }
+}
+
+fn fill(page: Page, source: &str, value: &Value) -> Result<String, Box<str>> {
+    let said = |error: minijinja::Error| error.to_string().into_boxed_str();
+    let mut environment = Environment::empty();
+    environment.set_fuel(Some(FUEL));
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    environment.set_syntax(syntax.map_err(said)?);
+    environment.set_formatter(|out, _, value| match value.as_str() {
+        Some(words) if !value.is_safe() => out.write_str(&text::for_markdown(words)).map_err(Into::into),
+        _ if value.is_none() || value.is_undefined() => Ok(()),
+        _ => write!(out, "{value}").map_err(Into::into),
+    });
+    environment.add_filter("code", code);
+    environment.add_filter("when", |time: &str| time.get(..16).unwrap_or(time).replace('T', " "));
+    environment.add_filter("join", |list: Vec<String>, between: &str| list.join(between));
+    environment.add_filter("length", |list: Value| list.len().unwrap_or(0));
+    environment.add_filter("cut", |words: &str, most: usize| text::cut(words, most));
+    environment.add_template("page", source).map_err(said)?;
+    let mut out = Bounded { page: page.name, text: Vec::new() };
+    environment
+        .get_template("page")
+        .and_then(|template| template.render_captured_to(value.clone(), &mut out).map(drop))
+        .map_err(said)?;
+    String::from_utf8(out.text).map_err(|error| error.to_string().into())
+}
+
+/// A name or command in a code span, which nothing in it can leave.
+fn code(words: &str) -> Value {
+    let words = text::one_line(words).replace('`', "'").replace('|', "\\|");
+    Value::from_safe_string(if words.is_empty() { String::new() } else { format!("`{words}`") })
+}
+
+struct Bounded {
+    page: &'static str,
+    text: Vec<u8>,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        if self.text.len() + part.len() > PAGE_MOST {
+            return Err(std::io::Error::other(format!("{} would be longer than {PAGE_MOST} bytes", self.page)));
+        }
+        self.text.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `state.json`: the picture, with the lists that are one in its JSON form joined.
+pub fn state_json(picture: &Picture) -> String {
+    let mut text = serde_json::to_string_pretty(&state_value(picture)).expect("a picture has a JSON form");
+    text.push('\n');
+    text
+}
+
+/// The value of `state --format summary`.
+pub fn state_value(picture: &Picture) -> serde_json::Value {
+    let groups = [&picture.active, &picture.review, &picture.waiting, &picture.next, &picture.finished];
+    let tasks: Vec<_> = groups.into_iter().flatten().collect();
+    json!({
+        "board": picture.board,
+        "counts": picture.counts,
+        "tasks": tasks,
+        "stalled": picture.stalled,
+        "agents": picture.agents,
+        "sessions": picture.sessions,
+        "leases": picture.leases,
+        "omitted": picture.omitted,
+    })
+}

@@ -1,0 +1,120 @@
+//! What git says about a directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::workspace::Workspace;
+use crate::platform::process;
+
+/// How long a question to git may take before the answer is done without.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of an answer is read, in bytes.
+const ANSWER_MOST: u64 = 256 * 1024;
+
+/// A working tree and where git keeps what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkout {
+    /// The top level of the working tree.
+    pub top: PathBuf,
+    /// Its own git directory.
+    git: PathBuf,
+    /// The git directory that all working trees of the repository share.
+    common: PathBuf,
+}
+
+impl Checkout {
+    /// The checkout that `path` is in, if it is in one.
+    pub fn around(path: &Path) -> Option<Self> {
+        path.ancestors().find_map(Self::at)
+    }
+
+    fn at(top: &Path) -> Option<Self> {
+        let dot_git = top.join(".git");
+        let meta = fs::metadata(&dot_git).ok()?;
+        let git = if meta.is_dir() {
+            dot_git
+        } else {
+            let text = fs::read_to_string(&dot_git).ok()?;
+            top.join(text.strip_prefix("gitdir:")?.trim())
+        };
+        if !git.join("HEAD").exists() {
+            return None;
+        }
+        let common = match fs::read_to_string(git.join("commondir")) {
+            Ok(relative) => git.join(relative.trim()),
+            Err(_) => git.clone(),
+        };
+        Some(Self { top: top.to_owned(), git, common })
+    }
+
+    /// The top level of the main checkout; its own for a checkout that is not a linked worktree.
+    pub fn main_top(&self) -> PathBuf {
+        if self.common == self.git {
+            return self.top.clone();
+        }
+        let common = self.common.canonicalize().unwrap_or_else(|_| self.common.clone());
+        match common.parent() {
+            Some(top) if common.ends_with(".git") => top.to_owned(),
+            _ => self.top.clone(),
+        }
+    }
+
+    /// The branch that is checked out, and its commit. A detached head has no branch, a new branch no commit.
+    pub fn head(&self) -> (Option<String>, Option<String>) {
+        let Ok(head) = fs::read_to_string(self.git.join("HEAD")) else { return (None, None) };
+        match head.trim().strip_prefix("ref: ") {
+            None => (None, Some(head.trim().to_owned())),
+            // Repositories that keep refs in tables say so with this name: only git itself can read them.
+            Some("refs/heads/.invalid") => self.ask_for_head(),
+            Some(name) => (name.strip_prefix("refs/heads/").map(ToOwned::to_owned), self.commit_of(name)),
+        }
+    }
+
+    fn commit_of(&self, name: &str) -> Option<String> {
+        let loose = [&self.git, &self.common].into_iter().find_map(|dir| fs::read_to_string(dir.join(name)).ok());
+        if let Some(commit) = loose {
+            return Some(commit.trim().to_owned());
+        }
+        let packed = fs::read_to_string(self.common.join("packed-refs")).ok()?;
+        packed.lines().find_map(|line| {
+            let (commit, packed_name) = line.split_once(' ')?;
+            (packed_name == name).then(|| commit.to_owned())
+        })
+    }
+
+    fn ask_for_head(&self) -> (Option<String>, Option<String>) {
+        let ask = |arguments: &[&str]| {
+            let answer = process::ask("git", arguments, &self.top, PATIENCE, ANSWER_MOST).ok()??;
+            Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty())
+        };
+        (ask(&["symbolic-ref", "--short", "-q", "HEAD"]), ask(&["rev-parse", "-q", "--verify", "HEAD"]))
+    }
+
+    /// What changed in the working tree since `commit`, committed or not, by path; at most `most`. Empty where git
+    /// cannot say.
+    pub fn changed_since(&self, commit: &str, most: usize) -> Vec<String> {
+        let plumbing: [&[&str]; 2] = [
+            &["diff", "--name-only", "--no-ext-diff", "-z", commit, "--"],
+            &["ls-files", "--others", "--exclude-standard", "-z"],
+        ];
+        let mut paths: Vec<String> = Vec::new();
+        for arguments in plumbing {
+            if let Ok(Some(answer)) = process::ask("git", arguments, &self.top, PATIENCE, ANSWER_MOST) {
+                paths.extend(answer.split('\0').filter(|path| !path.is_empty()).map(ToOwned::to_owned));
+            }
+        }
+        paths.sort();
+        paths.dedup();
+        paths.truncate(most);
+        paths
+    }
+}
+
+/// Where a process that runs in `directory` works, on the host of this name.
+pub fn workspace(directory: &Path, host: &str) -> Workspace {
+    let checkout = Checkout::around(directory);
+    let (branch, head) = checkout.as_ref().map(Checkout::head).unwrap_or_default();
+    let path = checkout.map_or_else(|| directory.to_owned(), |checkout| checkout.top);
+    Workspace { host: Some(host.to_owned()), path: Some(path.to_string_lossy().into_owned()), branch, head }
+}
