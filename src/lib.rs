@@ -9,7 +9,10 @@
 
 pub mod app;
 pub mod board;
+pub mod cli;
 pub mod domain;
+pub mod intake;
+pub mod ops;
 pub mod platform;
 pub mod projection;
 pub mod store;

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The callboard binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    callboard::cli::main()
+}

@@ -17,7 +17,7 @@ use crate::board::look::{Look, Moment};
 use crate::board::mutation::{self, Answer, Committed, LateResult, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Touched, Turn};
-use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
+use crate::domain::id::{LeaseToken, RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::time::Millis;
 use crate::platform::deadline::Deadline;
@@ -106,6 +106,14 @@ pub struct Seen<T> {
     pub revision: u64,
 }
 
+impl<T> Seen<T> {
+    /// The same with another reply.
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Seen<U> {
+        let Answer { outcome, reply } = self.answer;
+        Seen { answer: Answer { outcome, reply: map(reply) }, revision: self.revision }
+    }
+}
+
 /// Names from the system's randomness.
 struct Draw<'a>(&'a Entropy);
 
@@ -150,22 +158,13 @@ impl App {
         let (place, committed) = {
             let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
             let mut store = self.store(&place, &held).map_err(unread)?;
-            let moment = self.storage_moment(&place, &host).map_err(unread)?;
-            let whole = mutation::Order {
-                operation: order.operation,
-                digest: order,
-                caller: &order.caller,
-                request_id: request_id.clone(),
-                expected_revision: order.expected_revision,
-                moment,
-                late: order.late.clone(),
-            };
+            let whole = self.whole(order, request_id.clone(), &place, &host).map_err(unread)?;
             let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work)?;
             if let Some(pulse) = &committed.pulse {
                 // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
                 let _ = pulse::write(&place.internal(), pulse, &host.id);
                 if self.pages_are_due(&place, &committed) && !held.is_waited_for() {
-                    first = picture(&mut store, &host, self).ok();
+                    first = picture(&mut store, &place, &host, self).ok();
                 }
             }
             drop(store);
@@ -182,8 +181,25 @@ impl App {
     pub fn look<T>(
         &self,
         caller: &Caller,
-        look: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
+        look_in: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
     ) -> Result<Seen<T>, Refused> {
+        Ok(self.look_at_place(caller, |look, _| look_in(look))?.1)
+    }
+
+    /// The picture of the board that the pages show, and its place.
+    pub fn look_at_picture(&self, caller: &Caller) -> Result<(Place, Seen<Picture>), Refused> {
+        self.look_at_place(caller, |look, place| {
+            let mut picture = look.picture_now()?;
+            picture.board.storage = Some(place.file.storage);
+            Ok(Answer::done(picture))
+        })
+    }
+
+    fn look_at_place<T>(
+        &self,
+        caller: &Caller,
+        look: impl FnOnce(&Look<'_>, &Place) -> Result<Answer<T>, Refusal>,
+    ) -> Result<(Place, Seen<T>), Refused> {
         let host = self.host().map_err(unread)?;
         let (place, held) = self.locked_to_read(&host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
@@ -194,8 +210,60 @@ impl App {
             Refused { refusal, revision }
         })?;
         let revision = seen.board().revision;
-        let answer = look(&seen).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
+        let answer = look(&seen, &place).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
+        drop(seen);
+        drop(transaction);
+        drop(store);
+        drop(held);
+        Ok((place, Seen { answer, revision }))
+    }
+
+    /// Does `work` and undoes it, to say what it would do.
+    pub fn rehearse<T>(
+        &self,
+        order: &Order,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Seen<T>, Refused> {
+        let host = self.host().map_err(unread)?;
+        let request_id = self.request_id(order).map_err(unread)?;
+        let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
+        let mut store = self.store(&place, &held).map_err(unread)?;
+        let whole = self.whole(order, request_id, &place, &host).map_err(unread)?;
+        let (answer, revision) = mutation::rehearse(&mut store, &whole, &Draw(&self.settings.entropy), work)?;
         Ok(Seen { answer, revision })
+    }
+
+    /// Makes the pages show the board as it is; says what is worth saying.
+    pub fn show_pages(&self) -> Result<Vec<String>, Refused> {
+        let host = self.host().map_err(unread)?;
+        let place = self.place().map_err(unread)?;
+        let picture = self.picture(&host).map_err(|error| unread(shown(error)))?;
+        let board = &picture.board;
+        let target =
+            Target { generation: board.generation.clone(), revision: board.revision, presence: board.presence };
+        let mut warnings = Vec::new();
+        let desk = self.desk(&place, &host).map_err(unread)?;
+        let done = desk.refresh(&target, Some(picture), || self.picture(&host), || None, &mut warnings);
+        done.map_err(|error| unread(shown(error)))?;
+        Ok(warnings)
+    }
+
+    fn whole<'a>(
+        &self,
+        order: &'a Order,
+        request_id: RequestId,
+        place: &Place,
+        host: &Host,
+    ) -> Result<mutation::Order<'a>, Refusal> {
+        Ok(mutation::Order {
+            operation: order.operation,
+            digest: order,
+            caller: &order.caller,
+            request_id,
+            expected_revision: order.expected_revision,
+            moment: self.storage_moment(place, host)?,
+            late: order.late.clone(),
+        })
     }
 
     fn request_id(&self, order: &Order) -> Result<RequestId, Refusal> {
@@ -347,13 +415,23 @@ impl App {
     fn picture(&self, host: &Host) -> Result<Picture, ProjectionError> {
         let (place, held) = self.locked_to_read(host)?;
         let mut store = self.store(&place, &held)?;
-        Ok(picture(&mut store, host, self)?)
+        Ok(picture(&mut store, &place, host, self)?)
     }
 }
 
-fn picture(store: &mut SqliteStore, host: &Host, app: &App) -> Result<Picture, Refusal> {
+fn picture(store: &mut SqliteStore, place: &Place, host: &Host, app: &App) -> Result<Picture, Refusal> {
     let transaction = store.begin(Access::Read)?;
-    Look::begin(&*transaction, &Caller::default(), &app.own_moment(host))?.picture()
+    let mut picture = Look::begin(&*transaction, &Caller::default(), &app.own_moment(host))?.picture()?;
+    picture.board.storage = Some(place.file.storage);
+    Ok(picture)
+}
+
+fn shown(error: ProjectionError) -> Refusal {
+    match error {
+        ProjectionError::Board(refusal) => refusal,
+        ProjectionError::Platform(error) => refusal(&error),
+        ProjectionError::Template { .. } => Refusal::new(Code::Internal, error.to_string()),
+    }
 }
 
 fn unread(refusal: Refusal) -> Refused {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::platform::clock::Clock;
 use crate::platform::entropy::Entropy;
+use crate::platform::host;
 
 /// How long a lock is waited for unless the environment says otherwise: more than twice what breaking one needs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,7 +52,7 @@ impl Settings {
     pub fn from_environment(project_root: Option<PathBuf>) -> Self {
         let user = variable("USER").or_else(|| variable("LOGNAME")).and_then(|name| name.into_string().ok());
         let home = variable("HOME").map(PathBuf::from);
-        let own = std::env::temp_dir().join(format!("callboard-{}", rustix::process::getuid().as_raw()));
+        let own = std::env::temp_dir().join(format!("callboard-{}", host::user_id()));
         let state =
             variable("XDG_STATE_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/state")));
         let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);

@@ -12,6 +12,7 @@ pub mod graph;
 pub mod history;
 pub mod imports;
 pub mod leases;
+pub mod lists;
 pub mod look;
 pub mod mutation;
 pub mod next_action;

@@ -185,6 +185,21 @@ pub fn commit<T: Serialize + DeserializeOwned>(
     }
 }
 
+/// Does `work` in a transaction that is undone whatever comes of it. Says what it would have answered, and the board's
+/// revision.
+pub fn rehearse<T>(
+    store: &mut dyn Store,
+    order: &Order<'_>,
+    names: &dyn Names,
+    work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+) -> Result<(Answer<T>, u64), Refused> {
+    let mut transaction = store.begin(Access::Write)?;
+    let board = transaction.board()?;
+    let revision = board.revision;
+    let answer = begin(&mut *transaction, order, names, board).and_then(|mut turn| work(&mut turn));
+    Ok((answer.map_err(|refusal| Refused { refusal, revision: Some(revision) })?, revision))
+}
+
 enum Done<T> {
     New(Committed<T>),
     Unchanged(Committed<T>),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::look::Look;
 use super::views::{LeaseView, TaskView};
 use crate::domain::agent::{Agent, Role};
-use crate::domain::board::{Journal, Mode};
+use crate::domain::board::{Journal, Mode, StorageKind};
 use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
@@ -41,6 +41,8 @@ pub struct BoardView {
     pub mode: Mode,
     /// How careful it is.
     pub safety_profile: Profile,
+    /// Where it may be used; the place knows, not the database.
+    pub storage: Option<StorageKind>,
     /// How the database keeps its journal.
     pub journal: Journal,
     /// The length of a lease that names none.
@@ -143,12 +145,24 @@ pub struct Picture {
     pub omitted: BTreeMap<String, u64>,
 }
 
+impl Picture {
+    /// All tasks in it, in the order of the pages.
+    pub fn tasks(&self) -> Vec<TaskView> {
+        [&self.active, &self.review, &self.waiting, &self.next, &self.finished].into_iter().flatten().cloned().collect()
+    }
+}
+
 impl Look<'_> {
     /// The picture of the board. Its times are those of the last change, so that the same board gives the same bytes.
     pub fn picture(&self) -> Result<Picture, Refusal> {
         let steady =
             Look { dial: self.board.dial, store: self.store, board: self.board.clone(), actor: self.actor.clone() };
         steady.paint()
+    }
+
+    /// The picture of the board at this moment.
+    pub fn picture_now(&self) -> Result<Picture, Refusal> {
+        self.paint()
     }
 
     fn paint(&self) -> Result<Picture, Refusal> {
@@ -198,6 +212,7 @@ impl Look<'_> {
             event_seq: board.event_seq,
             mode: board.mode,
             safety_profile: board.profile,
+            storage: None,
             journal: board.journal,
             default_lease_seconds: board.profile.lease_seconds(),
             created_at: board.created_at,

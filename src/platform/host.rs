@@ -77,3 +77,8 @@ pub fn name() -> &'static str {
         if name.is_empty() { "localhost".to_owned() } else { name }
     })
 }
+
+/// The number of the account that this process runs as.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
+}

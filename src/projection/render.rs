@@ -137,12 +137,10 @@ pub fn state_json(picture: &Picture) -> String {
 
 /// The value of `state --format summary`.
 pub fn state_value(picture: &Picture) -> serde_json::Value {
-    let groups = [&picture.active, &picture.review, &picture.waiting, &picture.next, &picture.finished];
-    let tasks: Vec<_> = groups.into_iter().flatten().collect();
     json!({
         "board": picture.board,
         "counts": picture.counts,
-        "tasks": tasks,
+        "tasks": picture.tasks(),
         "stalled": picture.stalled,
         "agents": picture.agents,
         "sessions": picture.sessions,

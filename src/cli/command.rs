@@ -1,0 +1,132 @@
+//! The parser, made from the catalogue: one table entry for each operation, with a renderer that cannot be missing.
+
+use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
+
+use super::facts;
+use super::help;
+use super::out::{Color, Out};
+use super::render::Render;
+use crate::app::App;
+use crate::board::mutation::Refused;
+use crate::domain::refusal::{Code, Exit, Refusal};
+use crate::ops::call::Shared as _;
+use crate::ops::texts::json_of;
+use crate::ops::{Group, Kind, Operation};
+
+/// An operation at this door.
+pub(super) struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// Where the help lists it.
+    pub group: Group,
+    /// Adds its arguments to a command.
+    pub augment: fn(Command) -> Command,
+    /// Runs it.
+    pub run: fn(&ArgMatches, &App, &mut Out) -> Exit,
+}
+
+macro_rules! table {
+    ($($operation:ty),+ $(,)?) => {
+        /// Every operation, in the order of the help.
+        pub(super) const TABLE: &[Entry] = &[$(entry::<$operation>()),+];
+    };
+}
+
+crate::catalogue!(table);
+
+const fn entry<O: Operation<Reply: Render>>() -> Entry {
+    Entry { name: O::NAME, aliases: O::ALIASES, group: O::GROUP, augment: augment::<O>, run: run::<O> }
+}
+
+/// The entry of a name or alias.
+pub(super) fn find(name: &str) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
+}
+
+/// The parser, whose subcommands get their arguments when they are meant.
+pub(super) fn lazy() -> Command {
+    let subcommands = TABLE.iter().map(|entry| named(entry).defer(entry.augment));
+    root().subcommands(subcommands).subcommands(super::pages::commands())
+}
+
+/// The parser with everything.
+pub(super) fn whole() -> Command {
+    let subcommands = TABLE.iter().map(|entry| (entry.augment)(named(entry)));
+    root().after_help(help::groups()).subcommands(subcommands).subcommands(super::pages::commands())
+}
+
+fn named(entry: &Entry) -> Command {
+    Command::new(entry.name).visible_aliases(entry.aliases.iter().copied())
+}
+
+fn root() -> Command {
+    let root =
+        Arg::new("project_root").long("project-root").value_name("DIR").value_parser(value_parser!(std::path::PathBuf));
+    let root = from_environment(root, "CALLBOARD_PROJECT_ROOT");
+    Command::new("callboard")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A coordination board that lives in a directory")
+        .help_template("{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\nOptions:\n{options}\n")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(root.global(true).help("The project whose board is meant"))
+        .arg(flag("json", "One JSON object on standard output, also for refusals"))
+        .arg(flag("quiet", "No warnings and hints on standard error"))
+        .arg(
+            Arg::new("color")
+                .long("color")
+                .value_name("WHEN")
+                .value_parser(value_parser!(Color))
+                .global(true)
+                .help("auto, always or never"),
+        )
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).global(true).help(help)
+}
+
+/// An empty variable is no value.
+#[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+fn from_environment(arg: Arg, variable: &'static str) -> Arg {
+    if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) { arg.env(variable) } else { arg }
+}
+
+/// Variables that stand for flags of who calls, where an operation asks for that. Filters of the same name are others.
+const CALLER_VARIABLES: [(&str, &str); 3] = [
+    ("agent_id", "CALLBOARD_AGENT_ID"),
+    ("thread_key", "CALLBOARD_THREAD_KEY"),
+    ("session_id", "CALLBOARD_SESSION_ID"),
+];
+
+fn augment<O: Operation>(command: Command) -> Command {
+    let mut command = O::Call::augment_args(command);
+    for (id, variable) in CALLER_VARIABLES {
+        if command.get_arguments().any(|arg| arg.get_id() == id) {
+            command = command.mut_arg(id, |arg| from_environment(arg, variable));
+        }
+    }
+    O::augment_args(command).after_help(help::ending(O::EXAMPLE, O::KIND == Kind::Read))
+}
+
+fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
+    match try_run::<O>(matches, app) {
+        Ok(done) => out.answer(&done),
+        Err(refused) => out.refuse(&refused),
+    }
+}
+
+/// The command line is a door like any other: its words become JSON, and the operation is made from that.
+fn try_run<O: Operation>(matches: &ArgMatches, app: &App) -> Result<crate::ops::Done<O::Reply>, Refused> {
+    let unread = |refusal| Refused { refusal, revision: None };
+    let usage = |error: &dyn std::fmt::Display| unread(Refusal::new(Code::Usage, error.to_string()));
+    let mut call = O::Call::from_arg_matches(matches).map_err(|error| usage(&error))?;
+    let parsed = O::from_arg_matches(matches).map_err(|error| usage(&error))?;
+    let json = json_of(&parsed).map_err(unread)?;
+    let operation: O = serde_json::from_value(json).map_err(|error| usage(&error))?;
+    call.fill(facts::gather(app));
+    operation.prepare(&mut call, app)?;
+    operation.run(&call, app)
+}

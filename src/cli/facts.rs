@@ -1,0 +1,18 @@
+//! What this machine knows of the caller.
+
+use std::io::IsTerminal as _;
+
+use crate::app::App;
+use crate::ops::call::Facts;
+use crate::platform::host;
+use crate::workspace::git;
+
+/// The account, the terminal, and where the caller works.
+pub(super) fn gather(app: &App) -> Facts {
+    Facts {
+        user: app.settings.user.clone(),
+        terminal: std::io::stdin().is_terminal(),
+        workspace: git::workspace(&app.settings.directory, host::name()),
+        changed_paths: Vec::new(),
+    }
+}

@@ -1,0 +1,54 @@
+//! The parts of the help that clap does not write.
+
+use std::fmt::Write as _;
+
+use clap::Command;
+
+use super::command::TABLE;
+use super::pages;
+use crate::ops::Group;
+
+/// The operations, the ten of the loop first, then by what they are about.
+pub(super) fn groups() -> String {
+    let headings = [
+        (Group::Loop, "The loop of an agent"),
+        (Group::Aboard, "Boards, agents, windows"),
+        (Group::Tasks, "The plan"),
+        (Group::Work, "More about work and reviews"),
+        (Group::Status, "Looking around"),
+    ];
+    let mut text = String::new();
+    for (group, heading) in headings {
+        let _ = writeln!(text, "{heading}:");
+        for entry in TABLE.iter().filter(|entry| entry.group == group) {
+            line(&mut text, entry.name, &(entry.augment)(Command::new(entry.name)));
+        }
+        text.push('\n');
+    }
+    text.push_str("This manual:\n");
+    for command in pages::commands() {
+        line(&mut text, command.get_name(), &command);
+    }
+    text.push_str(
+        "\nA task may be given as M or --module M. A TEXT may be - (standard input) or @FILE.\n\
+         Exit codes: 0 done, 1 internal, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer,\n\
+         7 busy, 8 versions differ, 9 wrong place, 10 the board is complete.",
+    );
+    text
+}
+
+fn line(text: &mut String, name: &str, command: &Command) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let _ = writeln!(text, "  {name:<18} {}", about.lines().next().unwrap_or_default());
+}
+
+/// The end of a command's help: a line that works, and its exit codes.
+pub(super) fn ending(example: &str, read: bool) -> String {
+    let codes = if read {
+        "0 done, 2 usage, 3 nothing now, 4 refused, 6 stale session, 7 busy, 9 wrong place, 10 complete"
+    } else {
+        "0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, \
+         10 complete"
+    };
+    format!("Example:\n  {example}\n\nExit codes: {codes}")
+}

@@ -1,0 +1,12 @@
+//! The command line: parse, call one operation, render. The only printer.
+
+mod command;
+mod facts;
+mod help;
+mod out;
+mod pages;
+mod render;
+mod run;
+mod table;
+
+pub use run::main;

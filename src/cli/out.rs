@@ -1,0 +1,166 @@
+//! The only place that prints. Standard output is data, standard error is talk.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use super::render::{Page, Render};
+use crate::board::mutation::{Outcome, Refused};
+use crate::domain::id::RequestId;
+use crate::domain::refusal::{Exit, Refusal};
+use crate::domain::text;
+use crate::domain::word::words;
+use crate::ops::Done;
+
+words! {
+    /// When to colour.
+    Color, "colour setting" {
+        /// At a terminal.
+        Auto = "auto",
+        /// Always.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// One JSON object.
+    pub json: bool,
+    /// No warnings and hints.
+    pub quiet: bool,
+    /// When to colour.
+    pub color: Option<Color>,
+}
+
+/// The printer of one command.
+pub(super) struct Out {
+    style: Style,
+}
+
+#[derive(Serialize)]
+struct Answered<'a, T> {
+    ok: bool,
+    revision: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a RequestId>,
+    #[serde(skip_serializing_if = "is_false")]
+    replayed: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    nothing: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    complete: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    projection_behind: bool,
+    #[serde(skip_serializing_if = "no_warnings")]
+    warnings: &'a [String],
+    #[serde(flatten)]
+    reply: &'a T,
+}
+
+#[derive(Serialize)]
+struct Denied<'a> {
+    ok: bool,
+    revision: Option<u64>,
+    error: &'a Refusal,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn no_warnings(warnings: &&[String]) -> bool {
+    warnings.is_empty()
+}
+
+impl Out {
+    /// A printer of this style.
+    pub(super) fn new(style: Style) -> Self {
+        Self { style }
+    }
+
+    /// Prints text as it is. A reader that has gone is nobody's mistake.
+    pub(super) fn print(&mut self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    fn say(&mut self, line: &str) {
+        if !self.style.quiet {
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// Prints an answer.
+    pub(super) fn answer<T: Serialize + Render>(&mut self, done: &Done<T>) -> Exit {
+        if self.style.json {
+            let answered = Answered {
+                ok: true,
+                revision: done.revision,
+                request_id: done.request_id.as_ref(),
+                replayed: done.replayed,
+                nothing: done.outcome != Outcome::Done,
+                complete: done.outcome == Outcome::Complete,
+                projection_behind: done.projection_behind,
+                warnings: &done.warnings,
+                reply: &done.reply,
+            };
+            self.print_json(&answered);
+        } else {
+            let mut page = Page::new(self.paints());
+            done.reply.render(done.outcome, &mut page);
+            let text = page.into_text();
+            self.print(&text);
+            if done.replayed {
+                self.say("note: this request was done before; this is its first answer");
+            }
+            if done.projection_behind {
+                self.say("note: the pages do not show it yet");
+            }
+            for warning in &done.warnings {
+                self.say(&format!("warning: {}", text::for_terminal(warning)));
+            }
+        }
+        match done.outcome {
+            Outcome::Done => Exit::Done,
+            Outcome::Nothing => Exit::Nothing,
+            Outcome::Complete => Exit::Complete,
+        }
+    }
+
+    /// Prints a refusal.
+    pub(super) fn refuse(&mut self, refused: &Refused) -> Exit {
+        let Refused { refusal, revision } = refused;
+        if self.style.json {
+            self.print_json(&Denied { ok: false, revision: *revision, error: refusal });
+        } else {
+            let message = text::for_terminal(&refusal.message);
+            let _ = writeln!(std::io::stderr().lock(), "error[{}]: {message}", refusal.code);
+            if let Some(hint) = &refusal.hint {
+                self.say(&format!("hint: {}", text::for_terminal(hint)));
+            }
+        }
+        refusal.code.exit()
+    }
+
+    fn print_json<T: Serialize>(&mut self, value: &T) {
+        let mut json = serde_json::to_string(value).expect("replies have a JSON form");
+        json.push('\n');
+        self.print(&json);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+    fn paints(&self) -> bool {
+        match self.style.color {
+            Some(Color::Always) => true,
+            Some(Color::Never) => false,
+            Some(Color::Auto) | None => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                !refused && std::io::stdout().is_terminal()
+            }
+        }
+    }
+}

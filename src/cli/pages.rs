@@ -1,0 +1,62 @@
+//! Commands that print callboard's own manual: shell completions and man pages.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use clap_complete::Shell;
+
+use super::out::Out;
+use super::run::parser;
+use crate::board::mutation::Refused;
+use crate::domain::refusal::{Code, Exit, Refusal};
+use crate::platform::file;
+
+/// These commands for the parser.
+pub(super) fn commands() -> [Command; 2] {
+    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell));
+    let dir = Arg::new("dir").value_name("DIR").required(true).value_parser(value_parser!(PathBuf));
+    [
+        Command::new("completions").about("Print completions for a shell").arg(shell),
+        Command::new("man").about("Write manual pages into a directory").arg(dir.help("Where; it is made if need be")),
+    ]
+}
+
+/// Prints completions.
+pub(super) fn completions(matches: &ArgMatches, out: &mut Out) -> Exit {
+    let shell: Shell = *matches.get_one("shell").expect("it is required");
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut parser(), "callboard", &mut script);
+    out.print(&String::from_utf8_lossy(&script));
+    Exit::Done
+}
+
+/// Writes manual pages: one for callboard, one for each command.
+pub(super) fn man(matches: &ArgMatches, out: &mut Out) -> Exit {
+    let dir: &PathBuf = matches.get_one("dir").expect("it is required");
+    match write_pages(dir) {
+        Ok(count) => {
+            out.print(&format!("wrote {count} pages into {}\n", dir.display()));
+            Exit::Done
+        }
+        Err(message) => {
+            let refusal = Refusal::new(Code::NoPermission, message).hint("callboard man DIR of your own");
+            out.refuse(&Refused { refusal, revision: None })
+        }
+    }
+}
+
+fn write_pages(dir: &PathBuf) -> Result<usize, String> {
+    std::fs::create_dir_all(dir).map_err(|error| format!("cannot create {}: {error}", dir.display()))?;
+    let mut root = parser();
+    root.build();
+    let mut count = 0;
+    let subcommands = root.get_subcommands().cloned().collect::<Vec<_>>();
+    for command in std::iter::once(root).chain(subcommands) {
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page).map_err(|error| error.to_string())?;
+        file::overwrite(&dir.join(format!("{name}.1")), &page).map_err(|error| error.to_string())?;
+        count += 1;
+    }
+    Ok(count)
+}

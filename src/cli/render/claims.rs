@@ -1,0 +1,75 @@
+//! Claims: everything needed to start.
+
+use super::page::{Page, Render, when};
+use crate::board::mutation::Outcome;
+use crate::board::views::{ClaimView, LeaseView, WaitingOn};
+use crate::domain::text;
+use crate::domain::workspace::Workspace;
+
+impl Render for ClaimView {
+    fn render(&self, outcome: Outcome, page: &mut Page) {
+        let (Some(task), Some(lease)) = (&self.task, &self.lease) else {
+            page.line(if outcome == Outcome::Complete { "the board is complete" } else { "nothing now" });
+            waiting_on(&self.waiting_on, page);
+            return;
+        };
+        if self.resumed {
+            page.field("resumed", "you hold it already");
+        }
+        super::tasks::task(task, page);
+        held(lease, page);
+        for dependency in &self.dependencies {
+            let summary = dependency.summary.as_deref().unwrap_or("no summary");
+            page.field(&format!("done before, {}", dependency.module), format!("({}) {summary}", dependency.state));
+        }
+        for verdict in &self.verdicts {
+            page.field("verdict", format!("{} by {}: {}", verdict.verdict, verdict.by, verdict.notes));
+        }
+        if let Some(submission) = &self.submission {
+            page.field("handed in by", &submission.agent_id);
+            page.field("attempt", submission.attempt);
+            page.field("summary", submission.summary.as_deref().unwrap_or_default());
+            page.list("changed_paths", &submission.changed_paths);
+        }
+        if let Some(lies) = self.workspace.as_ref().and_then(workspace) {
+            page.field("earlier work", lies);
+        }
+        page.maybe("handoff", self.handoff.as_ref());
+        page.maybe("finish", self.finish_command.as_ref());
+        page.maybe("approve", self.approve_command.as_ref());
+        page.maybe("request_changes", self.request_changes_command.as_ref());
+    }
+}
+
+/// A lease as its holder needs it.
+pub(super) fn held(lease: &LeaseView, page: &mut Page) {
+    page.maybe("lease_token", lease.token.as_ref());
+    page.field("session_id", &lease.session_id);
+    let left = lease.expires_in_seconds;
+    page.field("expires_at", format!("{} (in {left} s; any of your commands on it renews it)", when(lease.expires_at)));
+}
+
+fn workspace(workspace: &Workspace) -> Option<String> {
+    let path = workspace.path.as_ref()?;
+    let host = workspace.host.as_deref().unwrap_or("?");
+    let branch = workspace.branch.as_deref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+    let head = workspace.head.as_deref().map(|head| format!(" at {}", text::cut(head, 12))).unwrap_or_default();
+    Some(format!("{host}:{path}{branch}{head}"))
+}
+
+/// What would have to happen.
+pub(super) fn waiting_on(list: &[WaitingOn], page: &mut Page) {
+    for one in list {
+        let mut words = one.module.as_ref().map(ToString::to_string).unwrap_or_default();
+        if let Some(by) = &one.by {
+            words = format!("{words} {by}");
+        }
+        if let Some(until) = one.until {
+            words = format!("{words} until {}", when(until));
+        }
+        if let Some(command) = &one.command {
+            words = format!("{words}: {command}");
+        }
+        page.field(&one.kind, words.trim_start_matches([' ', ':']).to_owned());
+    }
+}

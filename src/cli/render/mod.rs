@@ -1,0 +1,14 @@
+//! Replies as text for people and agents: short, stable, `key: value` lines or one table.
+
+mod agents;
+mod boards;
+mod claims;
+mod graph;
+mod intake;
+mod leases;
+mod page;
+mod sessions;
+mod status;
+mod tasks;
+
+pub(super) use page::{Page, Render};

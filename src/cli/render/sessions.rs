@@ -1,0 +1,33 @@
+//! Sessions.
+
+use super::page::{Page, Render, when};
+use crate::board::mutation::Outcome;
+use crate::board::pages::SessionView;
+use crate::ops::sessions::{SessionReply, SessionsReply};
+
+fn row(session: &SessionView) -> Vec<String> {
+    let holds: Vec<String> = session.leases.iter().map(|lease| lease.module.to_string()).collect();
+    vec![
+        session.session_id.to_string(),
+        session.agent_id.to_string(),
+        session.host_id.clone(),
+        session.window_id.to_string(),
+        session.status.to_string(),
+        when(session.seen_at),
+        holds.join(","),
+    ]
+}
+
+const HEADINGS: [&str; 7] = ["SESSION", "AGENT", "HOST", "WINDOW", "STATUS", "LAST SEEN", "HOLDS"];
+
+impl Render for SessionsReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        page.table(&HEADINGS, self.sessions.iter().map(row).collect(), "no sessions");
+    }
+}
+
+impl Render for SessionReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        page.table(&HEADINGS, vec![row(&self.session)], "");
+    }
+}

@@ -1,0 +1,95 @@
+//! From the arguments of a process to its exit code.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Command};
+
+use super::command::{self, Entry};
+use super::out::{Out, Style};
+use super::pages;
+use crate::app::{App, Settings};
+use crate::board::mutation::Refused;
+use crate::domain::refusal::{Code, Exit, Refusal};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    std::panic::set_hook(Box::new(|_| {}));
+    let ended = std::panic::catch_unwind(|| run(&arguments));
+    let exit = ended.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+        let refusal = Refusal::new(Code::Internal, format!("callboard has a mistake: {said}"));
+        let mut out = Out::new(style(&arguments));
+        out.refuse(&Refused { refusal, revision: None })
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// What must be known before the arguments are parsed, because they may not parse.
+fn style(arguments: &[OsString]) -> Style {
+    let has = |flag: &str| arguments.iter().skip(1).take_while(|one| *one != "--").any(|one| one == flag);
+    Style { json: has("--json"), quiet: has("--quiet"), color: None }
+}
+
+fn run(arguments: &[OsString]) -> Exit {
+    // Building every subcommand costs a millisecond at each start: first only the one that is meant is built. Help and
+    // errors need them all, so then it is parsed again.
+    let parsed = command::lazy().try_get_matches_from(arguments);
+    let parsed = parsed.or_else(|_| command::whole().try_get_matches_from(arguments));
+    match parsed {
+        Ok(matches) => dispatch(&matches, arguments),
+        Err(error) => stop(&error, arguments),
+    }
+}
+
+/// Ends a line that asked for help or is wrong.
+fn stop(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let mut out = Out::new(style(arguments));
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            out.print(&error.render().to_string());
+            Exit::Done
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if arguments.len() <= 1 => {
+            out.print(&error.render().to_string());
+            Exit::Usage
+        }
+        _ => {
+            let text = error.render().to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim();
+            let (message, hint) = match message.split_once("\n\nFor more information, try '") {
+                Some((message, hint)) => (message, hint.trim_end_matches(['.', '\'']).to_owned()),
+                None => (message, "--help".to_owned()),
+            };
+            let name = arguments.get(1).and_then(|name| name.to_str()).filter(|name| command::find(name).is_some());
+            let hint = name.map_or_else(|| format!("callboard {hint}"), |name| format!("callboard {name} {hint}"));
+            let message = message.split("\n\nUsage:").next().unwrap_or(message).trim_end();
+            out.refuse(&Refused { refusal: Refusal::new(Code::Usage, message).hint(hint), revision: None })
+        }
+    }
+}
+
+fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
+    let style = Style { color: matches.get_one("color").copied(), ..style(arguments) };
+    let mut out = Out::new(style);
+    let Some((name, sub)) = matches.subcommand() else { return Exit::Usage };
+    match name {
+        "completions" => pages::completions(sub, &mut out),
+        "man" => pages::man(sub, &mut out),
+        _ => {
+            let entry: &Entry = command::find(name).expect("every subcommand is in the table");
+            let root = matches.get_one::<PathBuf>("project_root").cloned();
+            let app = App { settings: Settings::from_environment(root) };
+            (entry.run)(sub, &app, &mut out)
+        }
+    }
+}
+
+/// The parser with every subcommand whole: for help, pages and completions.
+pub(super) fn parser() -> Command {
+    command::whole()
+}

@@ -1,0 +1,30 @@
+//! Tables that fit a terminal, and that a pipe gets without padding to a width nobody has.
+
+use std::io::IsTerminal as _;
+
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+
+use crate::domain::text;
+
+/// The rows under their headings. Empty cells show a dash, so that columns can be counted.
+pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let fits = if std::io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.set_content_arrangement(fits);
+    let heading = |name: &&str| {
+        let cell = Cell::new(name);
+        if paints { cell.add_attribute(Attribute::Bold) } else { cell }
+    };
+    table.set_header(headings.iter().map(heading).collect::<Vec<_>>());
+    for row in rows {
+        let cells = row.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { text::one_line(&cell) });
+        table.add_row(cells.collect::<Vec<_>>());
+    }
+    let mut out = String::new();
+    for line in table.lines() {
+        out.push_str(line.trim());
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,185 @@
+//! What operations share: who calls, and the guards of a change.
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Done, Operation};
+use crate::app::{App, Order};
+use crate::board::caller;
+use crate::board::look::Look;
+use crate::board::mutation::{Answer, LateResult, Refused};
+use crate::board::turn::Turn;
+use crate::domain::id::{AgentId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
+use crate::domain::refusal::Refusal;
+use crate::domain::workspace::Workspace;
+
+/// What a door takes out of a call before the operation sees the rest.
+pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
+    /// Adds what the caller's machine knows.
+    fn fill(&mut self, facts: Facts);
+}
+
+/// What the caller's machine knows of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Facts {
+    /// The account.
+    pub user: String,
+    /// True at a terminal.
+    pub terminal: bool,
+    /// Where the caller works.
+    pub workspace: Workspace,
+    /// What git says was changed since the claim. It depends on the moment, so it is no part of what a repeated request
+    /// must match.
+    pub changed_paths: Vec<String>,
+}
+
+/// Nobody needs to say who they are.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Anyone {}
+
+impl Shared for Anyone {
+    fn fill(&mut self, _: Facts) {}
+}
+
+/// Who calls.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Caller {
+    /// Who acts.
+    #[arg(long, value_name = "ID", help_heading = "Who")]
+    pub agent_id: Option<AgentId>,
+    /// Who acts, by thread key.
+    #[arg(long, value_name = "KEY", help_heading = "Who")]
+    pub thread_key: Option<ThreadKey>,
+    /// In which registered window.
+    #[arg(long, value_name = "ID", help_heading = "Who")]
+    pub session_id: Option<SessionId>,
+    /// Proof of the lease.
+    #[arg(long, value_name = "TOKEN", help_heading = "Who")]
+    pub lease_token: Option<LeaseToken>,
+    /// Reuse the confirmation that was given for this window.
+    #[arg(long, help_heading = "Who")]
+    pub while_session: bool,
+    /// A person acts, and there is no terminal.
+    #[arg(long, help_heading = "Who")]
+    pub as_human: bool,
+    /// What the caller's machine knows of itself.
+    #[arg(skip)]
+    pub facts: Facts,
+}
+
+impl Shared for Caller {
+    fn fill(&mut self, facts: Facts) {
+        self.facts = facts;
+    }
+}
+
+impl Caller {
+    /// The same for the board.
+    pub fn for_board(&self) -> caller::Caller {
+        caller::Caller {
+            agent: self.agent_id.clone(),
+            thread_key: self.thread_key.clone(),
+            session: self.session_id.clone(),
+            token: self.lease_token.clone(),
+            user: self.facts.user.clone(),
+            surely_human: self.as_human || self.facts.terminal,
+            workspace: self.facts.workspace.clone(),
+        }
+    }
+
+    /// Looks at the board as this caller.
+    pub fn look<T>(
+        &self,
+        app: &App,
+        look: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Done<T>, Refused> {
+        Ok(app.look(&self.for_board(), look)?.into())
+    }
+}
+
+impl Anyone {
+    /// Looks at the board.
+    pub fn look<T>(
+        &self,
+        app: &App,
+        look: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Done<T>, Refused> {
+        Caller::default().look(app, look)
+    }
+}
+
+/// Who changes the board, and on what condition.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Changer {
+    /// Who calls.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub caller: Caller,
+    /// Name this request: repeated, it is answered with the first reply and changes nothing.
+    #[arg(long, value_name = "ID", help_heading = "Guards")]
+    pub request_id: Option<RequestId>,
+    /// Refuse unless the board is exactly at this revision.
+    #[arg(long, value_name = "N", help_heading = "Guards")]
+    pub expected_revision: Option<u64>,
+}
+
+impl Shared for Changer {
+    fn fill(&mut self, facts: Facts) {
+        self.caller.fill(facts);
+    }
+}
+
+impl Changer {
+    /// Commits `work` for `operation`.
+    pub fn commit<O: Operation>(
+        &self,
+        operation: &O,
+        app: &App,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<O::Reply>, Refusal>,
+    ) -> Result<Done<O::Reply>, Refused> {
+        Ok(app.commit(&self.order(operation, None)?, work)?.into())
+    }
+
+    /// The same for a holder's result: if its lease turns out to be gone, what it `said` is kept in the history.
+    pub fn commit_result<O: Operation>(
+        &self,
+        operation: &O,
+        module: &Module,
+        said: &str,
+        app: &App,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<O::Reply>, Refusal>,
+    ) -> Result<Done<O::Reply>, Refused> {
+        let Value::Object(data) = json!({"operation": O::NAME, "said": said}) else { unreachable!("it is an object") };
+        let late = LateResult { module: module.clone(), data };
+        Ok(app.commit(&self.order(operation, Some(late))?, work)?.into())
+    }
+
+    /// Does `work` and undoes it, to say what it would do.
+    pub fn rehearse<O: Operation>(
+        &self,
+        operation: &O,
+        app: &App,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<O::Reply>, Refusal>,
+    ) -> Result<Done<O::Reply>, Refused> {
+        Ok(app.rehearse(&self.order(operation, None)?, work)?.into())
+    }
+
+    fn order<O: Operation>(&self, operation: &O, late: Option<LateResult>) -> Result<Order, Refused> {
+        let arguments = super::texts::json_of(operation).map_err(|refusal| Refused { refusal, revision: None })?;
+        Ok(Order {
+            operation: O::NAME,
+            arguments: arguments.to_string(),
+            caller: self.caller.for_board(),
+            request_id: self.request_id.clone(),
+            expected_revision: self.expected_revision,
+            late,
+        })
+    }
+}

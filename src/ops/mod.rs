@@ -1,0 +1,23 @@
+//! The catalogue: every operation once, the same for every door.
+//!
+//! An operation is a struct whose doc comments are at once the help of the command line and the descriptions of the
+//! schemas. Doors are generic over [`Operation`]; [`catalogue!`](crate::catalogue) lists them all.
+
+pub mod agents;
+pub mod boards;
+pub mod call;
+mod catalogue;
+pub mod claims;
+pub mod graph;
+pub mod intake;
+pub mod leases;
+mod operation;
+pub mod reviews;
+pub mod sessions;
+pub mod status;
+pub mod tasks;
+pub mod texts;
+pub mod values;
+pub mod work;
+
+pub use operation::{Done, Group, Kind, Operation};

@@ -1,0 +1,112 @@
+//! What an operation is.
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::call::Shared;
+use crate::app::App;
+use crate::app::access::{Changed, Seen};
+use crate::board::mutation::{Outcome, Refused};
+use crate::domain::id::RequestId;
+
+/// What an operation does to the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Looks.
+    Read,
+    /// Records who was seen; the revision stays.
+    Presence,
+    /// Changes the board.
+    Mutation,
+}
+
+/// Where the help lists an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// What every agent needs.
+    Loop,
+    /// Boards, agents, sessions.
+    Aboard,
+    /// The plan.
+    Tasks,
+    /// The end of work, and reviews.
+    Work,
+    /// Looking around.
+    Status,
+}
+
+/// One operation, at every door.
+pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// Its name, in kebab case.
+    const NAME: &'static str;
+    /// Other names.
+    const ALIASES: &'static [&'static str] = &[];
+    /// What it does to the board.
+    const KIND: Kind;
+    /// Where the help lists it.
+    const GROUP: Group;
+    /// A command line that works, for the end of its help.
+    const EXAMPLE: &'static str;
+    /// What it shares with others: who calls, the guards of a change.
+    type Call: Shared;
+    /// What it answers.
+    type Reply: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
+
+    /// Adds to the call what only the caller's machine knows. The command line calls it before the operation runs or is sent
+    /// elsewhere; other doors leave it to their clients.
+    fn prepare(&self, _call: &mut Self::Call, _app: &App) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    /// Does it; never waits for the board to change.
+    fn run(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused>;
+}
+
+/// What an operation came to.
+#[derive(Clone, Debug)]
+pub struct Done<T> {
+    /// The reply.
+    pub reply: T,
+    /// Done, nothing or complete.
+    pub outcome: Outcome,
+    /// The revision of the transaction.
+    pub revision: u64,
+    /// The name of the request, for a change.
+    pub request_id: Option<RequestId>,
+    /// True when it had been done before.
+    pub replayed: bool,
+    /// True when the pages do not show it yet.
+    pub projection_behind: bool,
+    /// What is worth saying.
+    pub warnings: Vec<String>,
+}
+
+impl<T> From<Changed<T>> for Done<T> {
+    fn from(changed: Changed<T>) -> Self {
+        Self {
+            reply: changed.answer.reply,
+            outcome: changed.answer.outcome,
+            revision: changed.revision,
+            request_id: Some(changed.request_id),
+            replayed: changed.replayed,
+            projection_behind: changed.projection_behind,
+            warnings: changed.warnings,
+        }
+    }
+}
+
+impl<T> From<Seen<T>> for Done<T> {
+    fn from(seen: Seen<T>) -> Self {
+        Self {
+            reply: seen.answer.reply,
+            outcome: seen.answer.outcome,
+            revision: seen.revision,
+            request_id: None,
+            replayed: false,
+            projection_behind: false,
+            warnings: Vec::new(),
+        }
+    }
+}
