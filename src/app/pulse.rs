@@ -34,7 +34,7 @@ fn line(pulse: &Pulse) -> String {
     let deadline = pulse.next_deadline.map_or(0, |deadline| deadline.0.max(0));
     let Pulse { generation, revision, event_seq, presence, offered, .. } = pulse;
     format!(
-        "{generation:8.8} {revision:09} {event_seq:010} {presence:010} {:07} {deadline:013}\n",
+        "{generation:8.8} {revision:010} {event_seq:010} {presence:010} {:07} {deadline:013}\n",
         offered.min(&9_999_999)
     )
 }

@@ -87,11 +87,13 @@ pub fn for_terminal(text: &str) -> String {
 pub fn for_markdown(text: &str) -> String {
     let line = one_line(text);
     let mut out = String::with_capacity(line.len() + 8);
-    for c in line.chars() {
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
+            '_' if inside_a_word(&out, chars.peek()) => out.push('_'),
             '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '!' | '#' | '~' | '$' => {
                 out.push('\\');
                 out.push(c);
@@ -100,6 +102,11 @@ pub fn for_markdown(text: &str) -> String {
         }
     }
     out
+}
+
+/// There an underscore is no emphasis.
+fn inside_a_word(before: &str, after: Option<&char>) -> bool {
+    before.ends_with(char::is_alphanumeric) && after.is_some_and(|c| c.is_alphanumeric())
 }
 
 #[cfg(test)]

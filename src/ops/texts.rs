@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemars::JsonSchema;
 use serde::ser::Error as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::refusal::{Code, Refusal};
@@ -67,8 +67,9 @@ impl Source {
 }
 
 /// A text: on a command line `-` reads standard input, `@FILE` a file, `@@…` is literally `@…`. In JSON it is itself.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(from = "String")]
+///
+/// It has no `From<String>` on purpose: clap would take that before `FromStr`.
+#[derive(Clone, Debug, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Text(Source);
 
@@ -92,9 +93,9 @@ impl FromStr for Text {
     }
 }
 
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(Source::Given(text))
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Source::Given(text)))
     }
 }
 
@@ -105,8 +106,9 @@ impl Serialize for Text {
 }
 
 /// A whole plan: on a command line the name of its file, or `-`; in JSON its text.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(from = "String")]
+///
+/// It has no `From<String>` on purpose: clap would take that before `FromStr`.
+#[derive(Clone, Debug, JsonSchema)]
 #[schemars(with = "String")]
 pub struct PlanText(Source);
 
@@ -129,9 +131,9 @@ impl FromStr for PlanText {
     }
 }
 
-impl From<String> for PlanText {
-    fn from(text: String) -> Self {
-        Self(Source::Given(text))
+impl<'de> Deserialize<'de> for PlanText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Source::Given(text)))
     }
 }
 

@@ -1,0 +1,315 @@
+//! Whole processes, always against a floor measured in the same run. `scripts/bench.sh` says where the binaries and the
+//! shim are, and prints the table.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and the environment")]
+#![expect(clippy::unwrap_used, reason = "a measuring program may stop at the first surprise")]
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often each command is timed; the median counts.
+const RUNS: usize = 40;
+/// The processes of the storm.
+const WORKERS: usize = 16;
+/// The tasks of the storm.
+const STORM_TASKS: usize = 200;
+
+struct Bench {
+    callboard: PathBuf,
+    floor: PathBuf,
+    shim: PathBuf,
+    directory: PathBuf,
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("scripts/bench.sh sets {name}")))
+}
+
+fn main() {
+    // `cargo test` builds and may start benches; without its script this one has nothing to measure.
+    if std::env::var_os("CALLBOARD_BENCH").is_none() {
+        return;
+    }
+    let bench = Bench {
+        callboard: path("CALLBOARD_BIN"),
+        floor: path("FLOOR_BIN"),
+        shim: path("FAULTS_SHIM"),
+        directory: path("BENCH_DIR"),
+    };
+    println!("| figure | measured | floor | ratio | bound |\n| --- | --- | --- | --- | --- |");
+    let (small, large) = (bench.board("small", 100), bench.board("large", 100_000));
+    let version = bench.median(|_| bench.callboard(&small, &["--version"]));
+    for (name, sync_us, bound) in [("1 ms fsync", 1_000, 1.3), ("disk as it is", 0, 2.5)] {
+        let floor_dir = bench.floor_board(&format!("floor-{sync_us}"), 100);
+        let board = bench.board(&format!("claims-{sync_us}"), 100);
+        let (ours, floor) = bench.paired(
+            |_| bench.slow(bench.callboard(&board, &["claim-next", "--agent-id", "w", "--quiet"]), sync_us),
+            |_| bench.slow(bench.floor_command(&floor_dir, "claim"), sync_us),
+        );
+        row(&format!("claim-next, 100 tasks, {name}"), ours, floor, bound);
+    }
+    bench.growth(&small, &large);
+    bench.reads(&large, version);
+    bench.memory(&large);
+    bench.storm();
+}
+
+fn row(name: &str, measured: Duration, floor: Duration, bound: f64) {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let ratio = ms(measured) / ms(floor);
+    println!("| {name} | {:.2} ms | {:.2} ms | {ratio:.2} | {bound} |", ms(measured), ms(floor));
+}
+
+impl Bench {
+    fn callboard(&self, project: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.callboard);
+        command.env("CALLBOARD_PROJECT_ROOT", project).env("XDG_STATE_HOME", self.directory.join("state"));
+        command.current_dir(project).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn floor_command(&self, directory: &Path, what: &str) -> Command {
+        let mut command = Command::new(&self.floor);
+        command.arg(what).arg(directory).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    fn slow(&self, mut command: Command, sync_us: u64) -> Command {
+        if sync_us > 0 {
+            command.env("LD_PRELOAD", &self.shim).env("FAULT_SYNC_US", sync_us.to_string());
+        }
+        command
+    }
+
+    /// A board of so many tasks, with a worker that may hold as many as it likes.
+    fn board(&self, name: &str, tasks: usize) -> PathBuf {
+        let project = self.directory.join(name);
+        std::fs::create_dir_all(&project).unwrap();
+        let plan = project.join("plan.jsonl");
+        let line = |n: usize| {
+            let needs = if n % 10 == 9 { format!(",\"depends_on\":[\"task-{}\"]", n - 1) } else { String::new() };
+            let field = ["backend", "frontend", "docs", "ops"][n % 4];
+            format!(
+                "{{\"module\":\"task-{n}\",\"title\":\"Task number {n}\",\"specialty\":\"{field}\",\"priority\":{}{needs}}}\n",
+                n % 5
+            )
+        };
+        std::fs::write(&plan, (0..tasks).map(line).collect::<String>()).unwrap();
+        self.done(self.callboard(&project, &["init"]));
+        self.done(self.callboard(&project, &["intake", "--from", plan.to_str().unwrap()]));
+        self.done(self.callboard(&project, &["init-agent", "--thread-key", "w", "--max-tasks", "1000"]));
+        project
+    }
+
+    fn floor_board(&self, name: &str, tasks: usize) -> PathBuf {
+        let directory = self.directory.join(name);
+        self.done({
+            let mut command = self.floor_command(&directory, "make");
+            command.arg(tasks.to_string());
+            command
+        });
+        directory
+    }
+
+    fn done(&self, mut command: Command) {
+        let status = command.status().unwrap();
+        assert!(status.success(), "{command:?}: {status}");
+    }
+
+    fn time(&self, mut command: Command) -> Duration {
+        let begin = Instant::now();
+        let status = command.status().unwrap();
+        let time = begin.elapsed();
+        assert!(matches!(status.code(), Some(0 | 3)), "{command:?}: {status}");
+        time
+    }
+
+    fn median(&self, make: impl Fn(usize) -> Command) -> Duration {
+        let times = (0..RUNS).map(|run| self.time(make(run))).collect();
+        middle(times)
+    }
+
+    /// Two commands in turn, so that both see the same machine.
+    fn paired(&self, a: impl Fn(usize) -> Command, b: impl Fn(usize) -> Command) -> (Duration, Duration) {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for run in 0..RUNS {
+            ours.push(self.time(a(run)));
+            theirs.push(self.time(b(run)));
+        }
+        (middle(ours), middle(theirs))
+    }
+
+    /// The same command at 100 tasks and at 100,000.
+    fn growth(&self, small: &Path, large: &Path) {
+        let pair = |name: &str, arguments: &dyn Fn(&Path, usize) -> Vec<String>| {
+            let command = |project: &Path, run| {
+                let arguments = arguments(project, run);
+                self.callboard(project, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+            };
+            let (at_large, at_small) = self.paired(|run| command(large, run), |run| command(small, run));
+            row(&format!("{name}, 100,000 tasks against 100"), at_large, at_small, 1.3);
+        };
+        let words = |line: &str| line.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
+        pair("claim-next", &|_, _| words("claim-next --agent-id w --quiet"));
+        pair("add-task", &|_, run| words(&format!("add-task new-{run} --title New --depends-on task-0")));
+        pair("heartbeat", &|project, run| {
+            let (module, token) = self.held(project, run);
+            words(&format!("heartbeat {module} --agent-id w --lease-token {token}"))
+        });
+        pair("finish", &|project, run| {
+            let (module, token) = self.held(project, run);
+            words(&format!(
+                "finish {module} --agent-id w --lease-token {token} --summary done --changed-path a --quiet"
+            ))
+        });
+        pair("next-action", &|_, _| words("next-action --agent-id w"));
+    }
+
+    /// A task that the worker holds, with its token: read from the database, because no list prints tokens.
+    fn held(&self, project: &Path, run: usize) -> (String, String) {
+        let db = rusqlite::Connection::open(project.join("project-plan/coordination.db")).unwrap();
+        let at = i64::try_from(run).unwrap();
+        let query = "SELECT module, token FROM leases ORDER BY task LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM leases)";
+        db.query_row(query, [at], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    fn reads(&self, large: &Path, version: Duration) {
+        let bound = version * 2 + Duration::from_millis(3);
+        for line in [
+            "summary",
+            "tasks",
+            "tasks --state open --specialty docs",
+            "show task-5",
+            "next-claimable --agent-id w",
+            "next-action --agent-id w",
+            "next-reviewable --agent-id w",
+            "explain task-5 --agent-id w",
+            "history task-5",
+            "graph",
+            "state",
+            "agents",
+            "sessions",
+            "leases",
+        ] {
+            let arguments: Vec<&str> = line.split(' ').collect();
+            let time = self.median(|_| self.callboard(large, &arguments));
+            row(&format!("{line}, 100,000 tasks (bound: twice --version and 3 ms)"), time, bound, 1.0);
+        }
+    }
+
+    /// Peak memory, as GNU time or the shell's own accounting would say: the largest resident size of a child.
+    fn memory(&self, large: &Path) {
+        for line in [
+            "claim-next --agent-id w",
+            "summary",
+            "state --format full --json",
+            "tasks --limit 1000",
+            "graph --limit 1000",
+            "add-task mem --title m",
+        ] {
+            let arguments: Vec<&str> = line.split(' ').collect();
+            let mut child = self.callboard(large, &arguments).spawn().unwrap();
+            let peak = peak_of(&mut child);
+            println!("| {line}, 100,000 tasks, peak memory | {:.1} MB | | | 16 MB |", peak as f64 / 1024.0);
+        }
+    }
+
+    /// Many processes, each a loop of claim and finish, until nothing is left: against the floor doing the same.
+    fn storm(&self) {
+        let project = self.board("storm", STORM_TASKS);
+        for worker in 0..WORKERS {
+            self.done(self.callboard(&project, &["init-agent", "--thread-key", &format!("w{worker}")]));
+        }
+        let begin = Instant::now();
+        let served: Vec<usize> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..WORKERS)
+                .map(|worker| {
+                    scope.spawn({
+                        let project = &project;
+                        move || self.work(project, worker)
+                    })
+                })
+                .collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+        });
+        let ours = begin.elapsed();
+        assert_eq!(served.iter().sum::<usize>(), STORM_TASKS, "every task is given once");
+        let directory = self.floor_board("floor-storm", STORM_TASKS);
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..WORKERS {
+                scope.spawn(|| {
+                    loop {
+                        let code = self.slow(self.floor_command(&directory, "claim"), 1_000).status().unwrap().code();
+                        if code == Some(3) {
+                            break;
+                        }
+                        self.done(self.slow(self.floor_command(&directory, "finish"), 1_000));
+                    }
+                });
+            }
+        });
+        row("storm: 16 processes, 200 tasks, 1 ms fsync", ours, begin.elapsed(), 1.6);
+        let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
+        println!(
+            "| storm: least served of most served | {least} | {most} | {:.2} | at least 0.5 |",
+            *least as f64 / *most as f64
+        );
+    }
+
+    /// One worker of the storm: how many tasks it was given.
+    fn work(&self, project: &Path, worker: usize) -> usize {
+        let agent = format!("w{worker}");
+        let run = |arguments: &[&str]| {
+            let mut command = self.slow(self.callboard(project, arguments), 1_000);
+            let output = command.stdout(Stdio::piped()).output().unwrap();
+            (output.status.code(), serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap())
+        };
+        let mut served = 0;
+        loop {
+            let (code, reply) = run(&["claim-next", "--agent-id", &agent, "--json"]);
+            match code {
+                Some(0) => {
+                    let (module, token) = (&reply["task"]["module"], &reply["lease"]["token"]);
+                    let (module, token) = (module.as_str().unwrap(), token.as_str().unwrap());
+                    let (code, reply) = run(&[
+                        "finish",
+                        module,
+                        "--agent-id",
+                        &agent,
+                        "--lease-token",
+                        token,
+                        "--summary",
+                        "done",
+                        "--json",
+                    ]);
+                    assert_eq!(code, Some(0), "{reply}");
+                    served += 1;
+                }
+                Some(3) => {}
+                Some(10) => return served,
+                _ => panic!("{agent}: {code:?} {reply}"),
+            }
+        }
+    }
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The highest resident size of a child in kB, read while it runs.
+fn peak_of(child: &mut std::process::Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+        peak = peak.max(now);
+    }
+    peak
+}

@@ -1,0 +1,101 @@
+/* Faults for tests, preloaded into callboard: each is off unless its variable is set.
+ *   FAULT_SYNC_US    every fsync takes so many microseconds more: the stand-in for a real disk
+ *   FAULT_KILL_AT    the process is killed at its n-th fsync, before it happens
+ *   FAULT_STOP_AT    the process stops itself (SIGSTOP) when it opens the database's journal for the n-th time
+ *   FAULT_NO_LOCKS   advisory locks say yes and do nothing
+ *   FAULT_FULL_AFTER the disk is full after so many written bytes
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+static long setting(const char *name) {
+    const char *text = getenv(name);
+    return text ? atol(text) : 0;
+}
+
+#define REAL(type, name, ...) \
+    static type (*real)(__VA_ARGS__); \
+    if (!real) real = dlsym(RTLD_NEXT, name);
+
+static void before_sync(void) {
+    static int count;
+    long at = setting("FAULT_KILL_AT"), us = setting("FAULT_SYNC_US");
+    if (at && ++count == at) kill(getpid(), SIGKILL);
+    if (us) {
+        struct timespec nap = {us / 1000000, us % 1000000 * 1000};
+        nanosleep(&nap, 0);
+    }
+}
+
+int fsync(int fd) { REAL(int, "fsync", int) before_sync(); return real(fd); }
+int fdatasync(int fd) { REAL(int, "fdatasync", int) before_sync(); return real(fd); }
+
+int flock(int fd, int op) {
+    REAL(int, "flock", int, int)
+    return setting("FAULT_NO_LOCKS") ? 0 : real(fd, op);
+}
+
+static int control(const char *name, int fd, int cmd, void *argument) {
+    REAL(int, name, int, int, ...)
+    if (setting("FAULT_NO_LOCKS")) {
+        if (cmd == F_SETLK || cmd == F_SETLKW || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW) return 0;
+        if (cmd == F_GETLK || cmd == F_OFD_GETLK) { ((struct flock *)argument)->l_type = F_UNLCK; return 0; }
+    }
+    return real(fd, cmd, argument);
+}
+
+#define CONTROL(name) \
+    int name(int fd, int cmd, ...) { \
+        va_list list; va_start(list, cmd); void *argument = va_arg(list, void *); va_end(list); \
+        return control(#name, fd, cmd, argument); \
+    }
+CONTROL(fcntl)
+CONTROL(fcntl64)
+
+static void before_open(const char *path) {
+    static int count;
+    long at = setting("FAULT_STOP_AT");
+    size_t length = strlen(path);
+    if (at && length > 8 && !strcmp(path + length - 8, "-journal") && ++count == at) kill(getpid(), SIGSTOP);
+}
+
+#define OPEN(name) \
+    int name(const char *path, int flags, ...) { \
+        REAL(int, #name, const char *, int, ...) \
+        va_list list; va_start(list, flags); mode_t mode = va_arg(list, mode_t); va_end(list); \
+        before_open(path); \
+        return real(path, flags, mode); \
+    }
+OPEN(open)
+OPEN(open64)
+
+static int is_full(size_t more) {
+    static long written;
+    long after = setting("FAULT_FULL_AFTER");
+    if (!after) return 0;
+    if (written + (long)more > after) { errno = ENOSPC; return 1; }
+    written += more;
+    return 0;
+}
+
+ssize_t write(int fd, const void *data, size_t size) {
+    REAL(ssize_t, "write", int, const void *, size_t)
+    return fd > 2 && is_full(size) ? -1 : real(fd, data, size);
+}
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
+    REAL(ssize_t, "pwrite", int, const void *, size_t, off_t)
+    return is_full(size) ? -1 : real(fd, data, size, at);
+}
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
+    REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t)
+    return is_full(size) ? -1 : real(fd, data, size, at);
+}
