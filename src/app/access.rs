@@ -14,7 +14,7 @@ use super::pulse;
 use super::settings::Settings;
 use crate::board::caller::Caller;
 use crate::board::look::{Look, Moment};
-use crate::board::mutation::{self, Answer, Committed, LateResult, Refused};
+use crate::board::mutation::{self, Answer, Committed, LateResult, Naming, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Touched, Turn};
 use crate::domain::id::{LeaseToken, RequestId, SessionId};
@@ -260,6 +260,7 @@ impl App {
             digest: order,
             caller: &order.caller,
             request_id,
+            naming: if order.request_id.is_some() { Naming::Given } else { Naming::Drawn },
             expected_revision: order.expected_revision,
             moment: self.storage_moment(place, host)?,
             late: order.late.clone(),

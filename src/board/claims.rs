@@ -81,28 +81,31 @@ impl Turn<'_> {
     pub fn claim_next(&mut self, wish: &Wish) -> Result<Answer<ClaimView>, Refusal> {
         let (agent, session) = self.actor.window()?;
         let (agent, session) = (agent.clone(), session.id.clone());
-        let own = self.store.leases(LeasesOf::Session(&session), HELD_MOST)?;
-        let mut own = own.into_iter().filter(|lease| lease.kind == LeaseKind::Work);
+        let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
+        let mut own = held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.session == session);
         if let Some(lapsed) = own.clone().find(|lease| lease.lapsed) {
             // Nobody wanted it meanwhile: going on is cheaper than starting something else.
-            if let Ok(resumed) = self.resume(lapsed, wish) {
+            if let Ok(resumed) = self.resume(lapsed.clone(), wish) {
                 return Ok(resumed);
             }
         }
-        if self.is_at_limit(&agent.id)? {
+        let live = held.iter().filter(|lease| self.is_live_work(lease)).count();
+        if live >= self.board.profile.task_limit(agent.max_tasks) as usize {
             return match own.find(|lease| !lease.lapsed) {
-                Some(lease) => self.resume(lease, wish),
+                Some(lease) => self.resume(lease.clone(), wish),
                 None => Err(self.beyond_limit(&agent.id)?),
             };
         }
         self.refuse_unconfirmed()?;
         let mut candidates = Candidates::new(agent, wish.specialty.clone(), self.dial.lease);
-        let held = self.others_scopes()?;
-        let overlap = self.board.profile.overlap();
+        let mut held: Option<Vec<HeldScopes>> = None;
+        let skips = self.board.profile.overlap() != Overlap::Warned;
         let mut conflicts = 0;
         while let Some(task) = candidates.next(self.store)? {
-            let conflict = conflict_with(&held, &task).is_some();
-            if conflict && overlap != Overlap::Warned {
+            if skips && !task.owned_paths.is_empty() && held.is_none() {
+                held = Some(self.others_scopes()?);
+            }
+            if held.as_ref().is_some_and(|held| conflict_with(held, &task).is_some()) {
                 conflicts += 1;
                 if conflicts >= CONFLICTS_MOST {
                     self.warn(format!("the {CONFLICTS_MOST} best tasks overlap with paths that others hold; the rest was not looked at"));
@@ -113,7 +116,10 @@ impl Turn<'_> {
             if self.pause_if_lost_too_often(&task)? {
                 continue;
             }
-            self.refuse_overlap(&task, Overlapping::Refuse)?;
+            if !skips {
+                // Only to say so: nothing is refused here.
+                self.refuse_overlap(&task, Overlapping::Allow)?;
+            }
             let lease = self.grant(task, wish)?;
             return Ok(Answer::done(self.look().claim_view(&lease, false)?));
         }
@@ -144,7 +150,7 @@ impl Turn<'_> {
         let now = self.now();
         let (agent, session) = self.actor.window()?;
         let (agent, session) = (agent.clone(), session.id.clone());
-        let previous = self.store.lease(before.key, LeaseKind::Work)?;
+        let previous = self.last_lease(&before)?;
         let mut task = before.clone();
         if let Some(previous) = &previous {
             self.end_attempt(previous, Outcome::Lost, None)?;
@@ -197,6 +203,14 @@ impl Turn<'_> {
         let data = json!({"attempt": task.attempts, "epoch": task.epoch, "taken_over_from": taken_over});
         self.event(EventKind::Claimed, &task.module, data);
         Ok(lease)
+    }
+
+    /// The lapsed lease of an active task. No other state has a work lease.
+    fn last_lease(&self, task: &Task) -> Result<Option<Lease>, Refusal> {
+        match task.state {
+            TaskState::Active => Ok(self.store.lease(task.key, LeaseKind::Work)?),
+            _ => Ok(None),
+        }
     }
 
     /// The reviewer's id if there is such an agent.
@@ -255,19 +269,18 @@ impl Turn<'_> {
         }
     }
 
+    fn is_live_work(&self, lease: &Lease) -> bool {
+        lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease)
+    }
+
     fn live_work(&self, agent: &AgentId) -> Result<Vec<Lease>, Refusal> {
         let leases = self.store.leases(LeasesOf::Agent(agent), HELD_MOST)?;
-        let now = self.dial.lease;
-        Ok(leases.into_iter().filter(|lease| lease.kind == LeaseKind::Work && lease.is_live(now)).collect())
+        Ok(leases.into_iter().filter(|lease| self.is_live_work(lease)).collect())
     }
 
     fn limit_of(&self, agent: &AgentId) -> Result<u32, Refusal> {
         let max_tasks = self.store.agent(agent)?.and_then(|agent| agent.max_tasks);
         Ok(self.board.profile.task_limit(max_tasks))
-    }
-
-    fn is_at_limit(&self, agent: &AgentId) -> Result<bool, Refusal> {
-        Ok(self.live_work(agent)?.len() >= self.limit_of(agent)? as usize)
     }
 
     fn beyond_limit(&self, agent: &AgentId) -> Result<Refusal, Refusal> {
@@ -297,6 +310,9 @@ impl Turn<'_> {
 
     /// Refuses with `scope_overlap` where the profile or the caller does not allow it; else says so in an event.
     pub(super) fn refuse_overlap(&mut self, task: &Task, overlapping: Overlapping) -> Result<(), Refusal> {
+        if task.owned_paths.is_empty() {
+            return Ok(());
+        }
         let held = self.others_scopes()?;
         let Some(conflict) = conflict_with(&held, task) else { return Ok(()) };
         let (ours, theirs) = (conflict.ours.to_string(), conflict.theirs.to_string());
@@ -324,7 +340,7 @@ impl Turn<'_> {
 
     /// A task that was lost twice and would be lost again waits for a person instead. Says whether it does.
     fn pause_if_lost_too_often(&mut self, before: &Task) -> Result<bool, Refusal> {
-        let Some(lease) = self.store.lease(before.key, LeaseKind::Work)? else { return Ok(false) };
+        let Some(lease) = self.last_lease(before)? else { return Ok(false) };
         if before.losses + 1 < LOSSES_MOST || Some(&lease.agent) == self.actor.agent_id() {
             return Ok(false);
         }

@@ -20,8 +20,10 @@ use crate::store::{Access, Store, StoreError, Transaction};
 
 /// How long a request is remembered, in milliseconds.
 const REQUESTS_KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
-/// How many old requests one mutation forgets: more than it adds, few enough to cost nothing.
-const REQUESTS_FORGOTTEN: usize = 4;
+/// Old requests are forgotten at every so many revisions,
+const FORGET_EVERY: u64 = 32;
+/// so many at once: more than were added since, few enough to cost little.
+const REQUESTS_FORGOTTEN: usize = 64;
 
 /// What a mutation is called with.
 #[derive(Clone, Debug)]
@@ -34,12 +36,23 @@ pub struct Order<'a> {
     pub caller: &'a Caller,
     /// The name of this request.
     pub request_id: RequestId,
+    /// Whether somebody may have used that name before.
+    pub naming: Naming,
     /// The revision that the board must have.
     pub expected_revision: Option<u64>,
     /// The time, as this host sees it under the lock.
     pub moment: Moment,
     /// What is kept in the task's history if the lease or the session turns out to be gone.
     pub late: Option<LateResult>,
+}
+
+/// Where the name of a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// The caller gave it, and may be repeating itself.
+    Given,
+    /// It was drawn just now.
+    Drawn,
 }
 
 /// A result that came after its lease was gone.
@@ -215,7 +228,9 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let revision = board.revision;
     let recorded_at = board.dial.wall;
     let digest = order.digest.of(&order.caller.identity(store)?);
-    if let Some(replay) = replay(store, order, &digest)? {
+    if order.naming == Naming::Given
+        && let Some(replay) = replay(store, order, &digest)?
+    {
         return Ok(Done::Unchanged(replay));
     }
     let mut turn = begin(store, order, names, board)?;
@@ -235,7 +250,9 @@ fn attempt<T: Serialize + DeserializeOwned>(
         })?;
         let (id, at) = (order.request_id.clone(), board.dial.wall);
         store.keep_request(&Request { id, digest, reply, revision: board.revision, at })?;
-        store.forget_requests(Millis(at.0 - REQUESTS_KEPT_MS), REQUESTS_FORGOTTEN)?;
+        if board.revision % FORGET_EVERY == 0 {
+            store.forget_requests(Millis(at.0 - REQUESTS_KEPT_MS), REQUESTS_FORGOTTEN)?;
+        }
     }
     let KeptReply { answer, warnings } = kept;
     let pulse = Some(Pulse::of(&board, store.next_deadline()?));

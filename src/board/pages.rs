@@ -147,8 +147,8 @@ pub struct Picture {
 
 impl Picture {
     /// All tasks in it, in the order of the pages.
-    pub fn tasks(&self) -> Vec<TaskView> {
-        [&self.active, &self.review, &self.waiting, &self.next, &self.finished].into_iter().flatten().cloned().collect()
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskView> {
+        [&self.active, &self.review, &self.waiting, &self.next, &self.finished].into_iter().flatten()
     }
 }
 
@@ -187,6 +187,7 @@ impl Look<'_> {
             leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
             omitted: BTreeMap::new(),
         };
+        let is_full = |shown: usize| shown >= ROSTER_ROWS;
         let left_out = |all: u64, shown: usize| all.saturating_sub(shown as u64);
         let omitted = [
             ("active", left_out(counts.of(TaskState::Active), picture.active.len())),
@@ -194,8 +195,18 @@ impl Look<'_> {
             ("waiting", left_out(counts.of(TaskState::Waiting), picture.waiting.len())),
             ("next", left_out(counts.offered, picture.next.len())),
             ("finished", left_out(counts.finished(), picture.finished.len())),
-            ("agents", left_out(self.store.agent_count()?, picture.agents.len())),
-            ("sessions", left_out(self.store.live_session_count()?, picture.sessions.len())),
+            (
+                "agents",
+                if is_full(picture.agents.len()) { left_out(self.store.agent_count()?, ROSTER_ROWS) } else { 0 },
+            ),
+            (
+                "sessions",
+                if is_full(picture.sessions.len()) {
+                    left_out(self.store.live_session_count()?, ROSTER_ROWS)
+                } else {
+                    0
+                },
+            ),
         ];
         let omitted = omitted.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect();
         Ok(Picture { omitted, ..picture })

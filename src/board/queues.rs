@@ -80,13 +80,15 @@ impl Candidates {
     /// The candidates of `agent`; with `only`, those of that specialty or none.
     pub fn new(agent: Agent, only: Option<Specialty>, now: LeaseTime) -> Self {
         let bonus = |specialty: &Specialty| rank::bonus(Some(specialty), &agent.specialties);
-        let mut streams = vec![Stream::new(Some(None), rank::SPECIALTY_FREE)];
-        match &only {
-            Some(one) => streams.push(Stream::new(Some(Some(one.clone())), bonus(one))),
-            None => {
-                streams.extend(agent.specialties.iter().map(|one| Stream::new(Some(Some(one.clone())), bonus(one))));
-                streams.push(Stream::new(None, 0));
-            }
+        let free = || Stream::new(Some(None), rank::bonus(None, &agent.specialties));
+        let of = |one: &Specialty| Stream::new(Some(Some(one.clone())), bonus(one));
+        let mut streams = match &only {
+            Some(one) => vec![free(), of(one)],
+            None if agent.specialties.is_empty() => Vec::new(),
+            None => agent.specialties.iter().map(of).chain([free()]).collect(),
+        };
+        if only.is_none() {
+            streams.push(Stream::new(None, 0));
         }
         Self { agent, now, returned: None, streams, seen: HashSet::new(), only }
     }

@@ -52,6 +52,7 @@ impl Turn<'_> {
         }
         let ended = Session { ended: Some((self.now(), ending)), ..session };
         self.store.put_session(&ended)?;
+        self.ended.push(ended.id.clone());
         self.touched = Touched::State;
         let data = json!({"agent_id": ended.agent, "session_id": ended.id, "ending": ending});
         self.board_event(EventKind::SessionEnded, None, data);

@@ -7,10 +7,12 @@
 use serde_json::{Map, Value, json};
 
 use super::look::{Look, known_task};
-use crate::domain::actor::Proof;
+use crate::domain::actor::{Actor, Proof};
+use crate::domain::board::Board;
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::refusal::Refusal;
+use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
 use crate::domain::time::{Dial, Millis};
 use crate::domain::workspace::Workspace;
@@ -41,14 +43,15 @@ pub enum Touched {
 pub struct Turn<'a> {
     pub(super) store: &'a mut dyn Transaction,
     pub(super) names: &'a dyn Names,
-    pub(super) board: crate::domain::board::Board,
-    pub(super) actor: crate::domain::actor::Actor,
+    pub(super) board: Board,
+    pub(super) actor: Actor,
     pub(super) dial: Dial,
     pub(super) proof: Proof,
     pub(super) workspace: Workspace,
     pub(super) named: Vec<TaskKey>,
     pub(super) touched: Touched,
     pub(super) source: Source,
+    pub(super) ended: Vec<SessionId>,
     events: Vec<Event>,
     warnings: Vec<String>,
 }
@@ -58,8 +61,8 @@ impl<'a> Turn<'a> {
     pub(super) fn new(
         store: &'a mut dyn Transaction,
         names: &'a dyn Names,
-        board: crate::domain::board::Board,
-        actor: crate::domain::actor::Actor,
+        board: Board,
+        actor: Actor,
         proof: Proof,
         workspace: Workspace,
     ) -> Self {
@@ -75,6 +78,7 @@ impl<'a> Turn<'a> {
             named: Vec::new(),
             touched: Touched::Nothing,
             source: Source::Mutation,
+            ended: Vec::new(),
             events: Vec::new(),
             warnings: Vec::new(),
         }
@@ -219,14 +223,12 @@ impl<'a> Turn<'a> {
 
     fn sight_session(&mut self) -> Result<(), Refusal> {
         let now = self.now();
-        let Some(id) = self.actor.session_id().cloned() else { return Ok(()) };
-        // Read again: the use-case may have ended it.
-        if let Some(mut session) = self.store.session(&id)?
-            && session.ended.is_none()
-            && session.seen_at < now
+        if let Actor::Agent(acting) = &self.actor
+            && let Some(session) = acting.session.as_ref().filter(|session| session.seen_at < now)
+            && !self.ended.contains(&session.id)
         {
-            session.seen_at = now;
-            self.store.put_session(&session)?;
+            let sighted = Session { seen_at: now, ..session.clone() };
+            self.store.put_session(&sighted)?;
             self.touched = self.touched.max(Touched::Presence);
         }
         Ok(())
@@ -261,7 +263,7 @@ impl<'a> Turn<'a> {
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// The board after it.
-    pub board: crate::domain::board::Board,
+    pub board: Board,
     /// How much it changed.
     pub touched: Touched,
     /// What is worth saying.

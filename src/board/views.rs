@@ -200,8 +200,11 @@ pub struct WaitingOn {
 impl Look<'_> {
     /// A task for a list: without its long texts.
     pub fn task_view(&self, task: &Task) -> Result<TaskView, Refusal> {
+        self.task_view_with(task, self.holder(task)?)
+    }
+
+    fn task_view_with(&self, task: &Task, holder: Option<Holder>) -> Result<TaskView, Refusal> {
         let needed = self.store.dependencies(task.key)?;
-        let holder = self.holder(task)?;
         let module = |neighbour: &Neighbour| neighbour.module.clone();
         let waiting = task.waiting.as_ref();
         let kept = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease);
@@ -240,8 +243,12 @@ impl Look<'_> {
 
     /// A task whole.
     pub fn whole_task_view(&self, task: &Task) -> Result<TaskView, Refusal> {
+        self.whole_task_view_with(task, self.holder(task)?)
+    }
+
+    fn whole_task_view_with(&self, task: &Task, holder: Option<Holder>) -> Result<TaskView, Refusal> {
         let texts = self.store.texts(task.key)?;
-        Ok(TaskView { body: texts.body, acceptance: texts.acceptance, ..self.task_view(task)? })
+        Ok(TaskView { body: texts.body, acceptance: texts.acceptance, ..self.task_view_with(task, holder)? })
     }
 
     /// Who holds a task now, to work on it or to review it.
@@ -280,14 +287,16 @@ impl Look<'_> {
     /// What a worker needs to start.
     pub(super) fn claim_view(&self, lease: &Lease, resumed: bool) -> Result<ClaimView, Refusal> {
         let task = self.task(&lease.module)?;
-        let attempts = self.store.attempts(task.key, 2)?;
+        let is_first = task.attempts == 1;
+        let attempts = if is_first { Vec::new() } else { self.store.attempts(task.key, 2)? };
         let before = attempts.into_iter().find(|attempt| attempt.key != lease.attempt);
+        let view = self.whole_task_view_with(&task, Some(lease.holder(self.dial)))?;
         Ok(ClaimView {
-            task: Some(self.whole_task_view(&task)?),
+            dependencies: self.dependency_views(&view)?,
+            task: Some(view),
             lease: Some(self.own_lease_view(lease)),
             resumed,
-            dependencies: self.dependency_views(&task)?,
-            verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
+            verdicts: if is_first { Vec::new() } else { self.store.verdicts(task.key, VERDICTS_SHOWN)? },
             workspace: before.map(|attempt| attempt.workspace),
             finish_command: Some(finish_command(lease)),
             ..ClaimView::default()
@@ -311,14 +320,14 @@ impl Look<'_> {
         })
     }
 
-    fn dependency_views(&self, task: &Task) -> Result<Vec<DependencyView>, Refusal> {
-        let needed = self.store.dependencies(task.key)?;
-        let view = |needed: Neighbour| {
+    fn dependency_views(&self, task: &TaskView) -> Result<Vec<DependencyView>, Refusal> {
+        let view = |module: &Module| {
+            let needed = self.task(module)?;
             let last = self.store.attempts(needed.key, 1)?.pop();
             let summary = last.and_then(|attempt| attempt.summary).map(|summary| text::cut(&summary, SUMMARY_SHOWN));
             Ok(DependencyView { module: needed.module, state: needed.state, summary })
         };
-        needed.into_iter().take(DEPENDENCIES_TOLD).map(view).collect()
+        task.depends_on.iter().take(DEPENDENCIES_TOLD).map(view).collect()
     }
 }
 

@@ -39,7 +39,10 @@ fn run(arguments: &[OsString]) -> Exit {
     // Building every subcommand costs a millisecond at each start: first only the one that is meant is built. Help and
     // errors need them all, so then it is parsed again.
     let parsed = command::lazy().try_get_matches_from(arguments);
-    let parsed = parsed.or_else(|_| command::whole().try_get_matches_from(arguments));
+    let parsed = parsed.or_else(|error| match error.kind() {
+        ErrorKind::DisplayVersion => Err(error),
+        _ => command::whole().try_get_matches_from(arguments),
+    });
     match parsed {
         Ok(matches) => dispatch(&matches, arguments),
         Err(error) => stop(&error, arguments),

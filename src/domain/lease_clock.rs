@@ -142,7 +142,9 @@ mod tests {
         /// the correction of the storage's clock in between.
         #[test]
         fn nothing_is_stuck(length in 60i64..3_600, poll in 1i64..60, jump in -7_200_000..7_200_000i64, at in 0u32..200) {
-            let (mut world, mut board, mut record) = (0i64, dial(0, 0), None);
+            // Whoever waits has been at the board before: the one who took the lease recorded its host then.
+            let mut record = Some(HostRecord { boot_clock: 0, lease: LeaseTime(0) });
+            let (mut world, mut board) = (0i64, dial(0, 0));
             let deadline = LeaseTime(length * 1_000);
             for step in 0.. {
                 world += poll * 1_000;

@@ -61,6 +61,8 @@ pub fn terms(task: &Task, specialties: &[Specialty]) -> Terms {
 /// What the agent's specialties add to a task of `specialty`.
 pub fn bonus(specialty: Option<&Specialty>, specialties: &[Specialty]) -> i64 {
     match specialty {
+        // An agent of no specialty is as good for every task.
+        _ if specialties.is_empty() => 0,
         None => SPECIALTY_FREE,
         Some(one) if specialties.contains(one) => SPECIALTY_MATCH,
         Some(_) => 0,

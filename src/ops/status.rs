@@ -173,7 +173,7 @@ impl Operation for State {
         if self.format == StateFormat::Summary {
             return Ok(seen
                 .map(|picture| {
-                    let tasks = picture.tasks();
+                    let tasks = picture.tasks().cloned().collect();
                     StateReply::new(picture, tasks, None)
                 })
                 .into());

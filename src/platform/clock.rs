@@ -54,7 +54,7 @@ impl Clock {
     pub fn storage_ms(&self, path: &Path) -> Result<i64, PlatformError> {
         match self {
             Self::System => {
-                file::overwrite(path, b"callboard reads this file's modification time\n")?;
+                file::touch(path, b"callboard reads this file's modification time\n")?;
                 let meta = fs::metadata(path).map_err(PlatformError::file("read the time of", path))?;
                 let time = meta.modified().map_err(PlatformError::file("read the time of", path))?;
                 let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -57,6 +57,16 @@ pub fn open_lock(path: &Path) -> Result<File, PlatformError> {
     }
 }
 
+/// Writes `content` over the beginning of a file, creating it if need be. What lies behind stays: for content of one
+/// length, which needs no new blocks.
+pub fn touch(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
+    match options().write(true).open(path) {
+        Ok(mut file) => file.write_all(content).map_err(PlatformError::file("write", path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => overwrite(path, content),
+        Err(error) => Err(PlatformError::file("write", path)(error)),
+    }
+}
+
 /// Writes over a file in place, creating it if need be.
 pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
     let mut open = options();
@@ -129,7 +139,8 @@ pub fn replace(path: &Path, content: &[u8], writer: &str, durability: Durability
 pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PlatformError> {
     match options().read(true).open(path) {
         Ok(file) => {
-            let mut content = Vec::new();
+            let long = file.metadata().map_or(0, |meta| meta.len());
+            let mut content = Vec::with_capacity(usize::try_from(long.min(most)).unwrap_or(0) + 1);
             file.take(most).read_to_end(&mut content).map_err(PlatformError::file("read", path))?;
             Ok(Some(content))
         }

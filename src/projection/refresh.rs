@@ -120,19 +120,23 @@ impl Desk {
             pages: std::collections::BTreeMap::new(),
             at: picture.board.changed_at.0,
         };
+        let before = self.shown().unwrap_or_default();
         for Rendered { page, text } in &pages {
-            marker.pages.insert(page.name.to_owned(), hash(text.as_bytes()));
-            write_if_changed(&self.plan.join(page.name), text.as_bytes(), &self.writer)?;
+            let (name, path) = (page.name.to_owned(), self.plan.join(page.name));
+            let hash = hash(text.as_bytes());
+            // A page that shows the same is left alone, so that nobody who watches it is woken. Only then does it pay to
+            // read it: it may have been edited by hand.
+            let same = before.pages.get(page.name) == Some(&hash) && holds(&path, text.as_bytes());
+            if !same {
+                file::replace(&path, text.as_bytes(), &self.writer, Durability::Disposable)?;
+            }
+            marker.pages.insert(name, hash);
         }
         marker.write(&self.marker(), &self.writer)
     }
 }
 
-/// A page that shows the same is left alone, so that nobody who watches it is woken.
-fn write_if_changed(path: &Path, text: &[u8], writer: &str) -> Result<(), ProjectionError> {
-    let most = text.len() as u64 + 1;
-    if file::read(path, most).ok().flatten().as_deref() == Some(text) {
-        return Ok(());
-    }
-    Ok(file::replace(path, text, writer, Durability::Disposable)?)
+/// True when the file holds exactly this text.
+fn holds(path: &Path, text: &[u8]) -> bool {
+    file::read(path, text.len() as u64 + 1).ok().flatten().as_deref() == Some(text)
 }

@@ -4,16 +4,18 @@
 //! template, built in or a board's own, can let an agent's words open a table cell or a link. Templates run with fuel
 //! and into a bounded output: a board's own template cannot hang a mutation.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
-use serde_json::json;
+use serde::Serialize;
 
 use super::error::ProjectionError;
 use super::pages::{PAGES, Page};
-use crate::board::pages::Picture;
+use crate::board::pages::{AgentView, BoardView, Picture, SessionView, Stalled};
+use crate::board::views::{LeaseView, TaskView};
 use crate::domain::text;
 use crate::platform::file;
 
@@ -128,23 +130,30 @@ impl std::io::Write for Bounded {
     }
 }
 
-/// `state.json`: the picture, with the lists that are one in its JSON form joined.
+/// `state.json`: the picture, with its groups of tasks joined.
 pub fn state_json(picture: &Picture) -> String {
-    let mut text = serde_json::to_string_pretty(&state_value(picture)).expect("a picture has a JSON form");
+    #[derive(Serialize)]
+    struct State<'a> {
+        board: &'a BoardView,
+        counts: &'a BTreeMap<String, u64>,
+        tasks: Vec<&'a TaskView>,
+        stalled: &'a [Stalled],
+        agents: &'a [AgentView],
+        sessions: &'a [SessionView],
+        leases: &'a [LeaseView],
+        omitted: &'a BTreeMap<String, u64>,
+    }
+    let state = State {
+        board: &picture.board,
+        counts: &picture.counts,
+        tasks: picture.tasks().collect(),
+        stalled: &picture.stalled,
+        agents: &picture.agents,
+        sessions: &picture.sessions,
+        leases: &picture.leases,
+        omitted: &picture.omitted,
+    };
+    let mut text = serde_json::to_string_pretty(&state).expect("a picture has a JSON form");
     text.push('\n');
     text
-}
-
-/// The value of `state --format summary`.
-pub fn state_value(picture: &Picture) -> serde_json::Value {
-    json!({
-        "board": picture.board,
-        "counts": picture.counts,
-        "tasks": picture.tasks(),
-        "stalled": picture.stalled,
-        "agents": picture.agents,
-        "sessions": picture.sessions,
-        "leases": picture.leases,
-        "omitted": picture.omitted,
-    })
 }
