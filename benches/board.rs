@@ -40,11 +40,11 @@ fn main() {
     };
     println!("| figure | measured | floor | ratio | bound |\n| --- | --- | --- | --- | --- |");
     let (small, large) = (bench.board("small", 100), bench.board("large", 100_000));
-    let version = bench.median(|_| bench.callboard(&small, &["--version"]));
+    let version = median(|_| bench.callboard(&small, &["--version"]));
     for (name, sync_us, bound) in [("1 ms fsync", 1_000, 1.3), ("disk as it is", 0, 2.5)] {
         let floor_dir = bench.floor_board(&format!("floor-{sync_us}"), 100);
         let board = bench.board(&format!("claims-{sync_us}"), 100);
-        let (ours, floor) = bench.paired(
+        let (ours, floor) = paired(
             |_| bench.slow(bench.callboard(&board, &["claim-next", "--agent-id", "w", "--quiet"]), sync_us),
             |_| bench.slow(bench.floor_command(&floor_dir, "claim"), sync_us),
         );
@@ -97,48 +97,20 @@ impl Bench {
             )
         };
         std::fs::write(&plan, (0..tasks).map(line).collect::<String>()).unwrap();
-        self.done(self.callboard(&project, &["init"]));
-        self.done(self.callboard(&project, &["intake", "--from", plan.to_str().unwrap()]));
-        self.done(self.callboard(&project, &["init-agent", "--thread-key", "w", "--max-tasks", "1000"]));
+        done(self.callboard(&project, &["init"]));
+        done(self.callboard(&project, &["intake", "--from", plan.to_str().unwrap()]));
+        done(self.callboard(&project, &["init-agent", "--thread-key", "w", "--max-tasks", "1000"]));
         project
     }
 
     fn floor_board(&self, name: &str, tasks: usize) -> PathBuf {
         let directory = self.directory.join(name);
-        self.done({
+        done({
             let mut command = self.floor_command(&directory, "make");
             command.arg(tasks.to_string());
             command
         });
         directory
-    }
-
-    fn done(&self, mut command: Command) {
-        let status = command.status().unwrap();
-        assert!(status.success(), "{command:?}: {status}");
-    }
-
-    fn time(&self, mut command: Command) -> Duration {
-        let begin = Instant::now();
-        let status = command.status().unwrap();
-        let time = begin.elapsed();
-        assert!(matches!(status.code(), Some(0 | 3)), "{command:?}: {status}");
-        time
-    }
-
-    fn median(&self, make: impl Fn(usize) -> Command) -> Duration {
-        let times = (0..RUNS).map(|run| self.time(make(run))).collect();
-        middle(times)
-    }
-
-    /// Two commands in turn, so that both see the same machine.
-    fn paired(&self, a: impl Fn(usize) -> Command, b: impl Fn(usize) -> Command) -> (Duration, Duration) {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for run in 0..RUNS {
-            ours.push(self.time(a(run)));
-            theirs.push(self.time(b(run)));
-        }
-        (middle(ours), middle(theirs))
     }
 
     /// The same command at 100 tasks and at 100,000.
@@ -148,18 +120,18 @@ impl Bench {
                 let arguments = arguments(project, run);
                 self.callboard(project, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
             };
-            let (at_large, at_small) = self.paired(|run| command(large, run), |run| command(small, run));
+            let (at_large, at_small) = paired(|run| command(large, run), |run| command(small, run));
             row(&format!("{name}, 100,000 tasks against 100"), at_large, at_small, 1.3);
         };
         let words = |line: &str| line.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
         pair("claim-next", &|_, _| words("claim-next --agent-id w --quiet"));
         pair("add-task", &|_, run| words(&format!("add-task new-{run} --title New --depends-on task-0")));
         pair("heartbeat", &|project, run| {
-            let (module, token) = self.held(project, run);
+            let (module, token) = Self::held(project, run);
             words(&format!("heartbeat {module} --agent-id w --lease-token {token}"))
         });
         pair("finish", &|project, run| {
-            let (module, token) = self.held(project, run);
+            let (module, token) = Self::held(project, run);
             words(&format!(
                 "finish {module} --agent-id w --lease-token {token} --summary done --changed-path a --quiet"
             ))
@@ -168,7 +140,7 @@ impl Bench {
     }
 
     /// A task that the worker holds, with its token: read from the database, because no list prints tokens.
-    fn held(&self, project: &Path, run: usize) -> (String, String) {
+    fn held(project: &Path, run: usize) -> (String, String) {
         let db = rusqlite::Connection::open(project.join("project-plan/coordination.db")).unwrap();
         let at = i64::try_from(run).unwrap();
         let query = "SELECT module, token FROM leases ORDER BY task LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM leases)";
@@ -194,13 +166,14 @@ impl Bench {
             "leases",
         ] {
             let arguments: Vec<&str> = line.split(' ').collect();
-            let time = self.median(|_| self.callboard(large, &arguments));
+            let time = median(|_| self.callboard(large, &arguments));
             row(&format!("{line}, 100,000 tasks (bound: twice --version and 3 ms)"), time, bound, 1.0);
         }
     }
 
-    /// Peak memory, as GNU time or the shell's own accounting would say: the largest resident size of a child.
+    /// Peak memory: the highest resident size that the process itself reports when it ends.
     fn memory(&self, large: &Path) {
+        let report = self.directory.join("peak");
         for line in [
             "claim-next --agent-id w",
             "summary",
@@ -210,9 +183,14 @@ impl Bench {
             "add-task mem --title m",
         ] {
             let arguments: Vec<&str> = line.split(' ').collect();
-            let mut child = self.callboard(large, &arguments).spawn().unwrap();
-            let peak = peak_of(&mut child);
-            println!("| {line}, 100,000 tasks, peak memory | {:.1} MB | | | 16 MB |", peak as f64 / 1024.0);
+            let mut command = self.callboard(large, &arguments);
+            done({
+                command.env("LD_PRELOAD", &self.shim).env("FAULT_PEAK_FILE", &report);
+                command
+            });
+            let peak: u64 = std::fs::read_to_string(&report).unwrap().trim().parse().unwrap();
+            let (whole, tenth) = (peak / 1024, peak % 1024 * 10 / 1024);
+            println!("| {line}, 100,000 tasks, peak memory | {whole}.{tenth} MB | | | 16 MB |");
         }
     }
 
@@ -220,7 +198,7 @@ impl Bench {
     fn storm(&self) {
         let project = self.board("storm", STORM_TASKS);
         for worker in 0..WORKERS {
-            self.done(self.callboard(&project, &["init-agent", "--thread-key", &format!("w{worker}")]));
+            done(self.callboard(&project, &["init-agent", "--thread-key", &format!("w{worker}")]));
         }
         let begin = Instant::now();
         let served: Vec<usize> = std::thread::scope(|scope| {
@@ -246,16 +224,18 @@ impl Bench {
                         if code == Some(3) {
                             break;
                         }
-                        self.done(self.slow(self.floor_command(&directory, "finish"), 1_000));
+                        done(self.slow(self.floor_command(&directory, "finish"), 1_000));
                     }
                 });
             }
         });
         row("storm: 16 processes, 200 tasks, 1 ms fsync", ours, begin.elapsed(), 1.6);
-        let (least, most) = (served.iter().min().unwrap(), served.iter().max().unwrap());
+        let (least, most) = (*served.iter().min().unwrap(), *served.iter().max().unwrap());
+        let percent = 100 * least / most;
         println!(
-            "| storm: least served of most served | {least} | {most} | {:.2} | at least 0.5 |",
-            *least as f64 / *most as f64
+            "| storm: least served of most served | {least} | {most} | {}.{:02} | at least 0.5 |",
+            percent / 100,
+            percent % 100
         );
     }
 
@@ -296,20 +276,35 @@ impl Bench {
     }
 }
 
+fn done(mut command: Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+fn time(mut command: Command) -> Duration {
+    let begin = Instant::now();
+    let status = command.status().unwrap();
+    let time = begin.elapsed();
+    assert!(matches!(status.code(), Some(0 | 3)), "{command:?}: {status}");
+    time
+}
+
+fn median(make: impl Fn(usize) -> Command) -> Duration {
+    let times = (0..RUNS).map(|run| time(make(run))).collect();
+    middle(times)
+}
+
+/// Two commands in turn, so that both see the same machine.
+fn paired(a: impl Fn(usize) -> Command, b: impl Fn(usize) -> Command) -> (Duration, Duration) {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for run in 0..RUNS {
+        ours.push(time(a(run)));
+        theirs.push(time(b(run)));
+    }
+    (middle(ours), middle(theirs))
+}
+
 fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
-}
-
-/// The highest resident size of a child in kB, read while it runs.
-fn peak_of(child: &mut std::process::Child) -> u64 {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
-        peak = peak.max(now);
-    }
-    peak
 }

@@ -22,8 +22,8 @@ fn main() -> ExitCode {
     let directory = Path::new(directory);
     match what.as_str() {
         "make" => make(directory, rest[0].parse().unwrap()),
-        "claim" => return locked(directory, |db| claim(db)),
-        "finish" => return locked(directory, |db| finish(db)),
+        "claim" => return locked(directory, claim),
+        "finish" => return locked(directory, finish),
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS

@@ -157,7 +157,7 @@ impl App {
             journal: place.file.journal,
             creator: format!("human:{}", self.settings.user),
         };
-        let mut store = SqliteStore::create(&place.database(), self.open_options(place), self.guard(held))?;
+        let mut store = SqliteStore::create(&place.database(), self.open_options(place), Self::guard(held))?;
         let moment = self.storage_moment(place, &self.host()?)?;
         let board = boards::create(&mut store, new, &moment)?;
         drop(store);

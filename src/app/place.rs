@@ -112,6 +112,12 @@ fn refuse_unusable(plan: &Path, system: &FileSystem) -> Result<(), Refusal> {
     }
 }
 
+/// What every form of the place file has.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
+}
+
 fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
     let path = plan.join(INTERNAL).join("place.json");
     let Some(content) = file::read(&path, PLACE_MOST).map_err(|error| refusal(&error))? else {
@@ -127,10 +133,6 @@ fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
         Refusal::new(Code::Damaged, format!("{} cannot be read: {error}", path.display()))
             .hint("put the file back from where the directory was copied")
     };
-    #[derive(Deserialize)]
-    struct Form {
-        format: u32,
-    }
     let form: Form = serde_json::from_slice(&content).map_err(damaged)?;
     if form.format > FORMAT {
         let message = format!("{} has form {}, this callboard knows {FORMAT}", path.display(), form.format);

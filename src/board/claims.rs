@@ -72,7 +72,7 @@ impl Turn<'_> {
             return Ok(Answer { outcome: Came::Nothing, reply: ClaimView::default() });
         }
         self.refuse_overlap(&task, overlapping)?;
-        let lease = self.grant(task, wish)?;
+        let lease = self.grant(&task, wish)?;
         Ok(Answer::done(self.look().claim_view(&lease, false)?))
     }
 
@@ -120,7 +120,7 @@ impl Turn<'_> {
                 // Only to say so: nothing is refused here.
                 self.refuse_overlap(&task, Overlapping::Allow)?;
             }
-            let lease = self.grant(task, wish)?;
+            let lease = self.grant(&task, wish)?;
             return Ok(Answer::done(self.look().claim_view(&lease, false)?));
         }
         let outcome = if self.board.counts.is_complete() { Came::Complete } else { Came::Nothing };
@@ -146,11 +146,11 @@ impl Turn<'_> {
     }
 
     /// Gives the task to the acting session: a new epoch, a new attempt, a new token.
-    fn grant(&mut self, before: Task, wish: &Wish) -> Result<Lease, Refusal> {
+    fn grant(&mut self, before: &Task, wish: &Wish) -> Result<Lease, Refusal> {
         let now = self.now();
         let (agent, session) = self.actor.window()?;
         let (agent, session) = (agent.clone(), session.id.clone());
-        let previous = self.last_lease(&before)?;
+        let previous = self.last_lease(before)?;
         let mut task = before.clone();
         if let Some(previous) = &previous {
             self.end_attempt(previous, Outcome::Lost, None)?;
@@ -167,7 +167,7 @@ impl Turn<'_> {
             task.reviewer = Some(self.known_reviewer(reviewer)?);
             task.review = Some(Review::Required);
         }
-        self.save_task(&before, &mut task)?;
+        self.save_task(before, &mut task)?;
         let attempt = self.store.insert_attempt(&Attempt {
             key: AttemptKey(0),
             task: task.key,

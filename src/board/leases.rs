@@ -65,7 +65,7 @@ impl Turn<'_> {
 
     /// Renews a lease and says where the work is. A lease that ran out and that nobody claimed is had back, if the
     /// checks of a claim pass. Refuses as [`Turn::shown_lease`] does, and with `scope_overlap` or `limit_reached`.
-    pub fn heartbeat(&mut self, module: &Module, beat: Beat) -> Result<(Task, Lease), Refusal> {
+    pub fn heartbeat(&mut self, module: &Module, beat: &Beat) -> Result<(Task, Lease), Refusal> {
         let task = self.named_task(module)?;
         let kind = if task.state == TaskState::Review { LeaseKind::Review } else { LeaseKind::Work };
         let mut lease = self.shown_lease(&task, kind)?;
@@ -77,7 +77,7 @@ impl Turn<'_> {
         self.store.put_lease(&lease)?;
         self.touched = self.touched.max(Touched::Presence);
         if beat.progress.is_some() || beat.percent.is_some() {
-            self.note_progress(&lease, &beat)?;
+            self.note_progress(&lease, beat)?;
         }
         Ok((self.reload(task.key)?, lease))
     }

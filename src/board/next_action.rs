@@ -183,7 +183,7 @@ impl Look<'_> {
     /// What only a person or a planner can move.
     fn plan(&self) -> Result<Option<NextAction>, Refusal> {
         let hindrances = self.hindrances()?;
-        let moved = hindrances.iter().find(|hindrance| self.needs_a_hand(hindrance) && hindrance.command.is_some());
+        let moved = hindrances.iter().find(|hindrance| Self::needs_a_hand(hindrance) && hindrance.command.is_some());
         Ok(moved.map(|hindrance| {
             let mut action = NextAction::new(Action::Plan, format!("{} stands in the way", hindrance.kind));
             action.module.clone_from(&hindrance.module);
@@ -201,7 +201,7 @@ impl Look<'_> {
         Ok(Answer { outcome: Outcome::Nothing, reply })
     }
 
-    fn needs_a_hand(&self, hindrance: &WaitingOn) -> bool {
+    fn needs_a_hand(hindrance: &WaitingOn) -> bool {
         matches!(hindrance.kind.as_str(), "draft" | "dependency_failed" | "waiting" | "no_task")
     }
 

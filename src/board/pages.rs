@@ -171,11 +171,11 @@ impl Look<'_> {
         let picture = Picture {
             board: self.board_view(),
             counts: self.count_view(),
-            active: self.views(self.tasks_in(TaskState::Active)?)?,
-            review: self.views(self.tasks_in(TaskState::Review)?)?,
-            waiting: self.views(self.tasks_in(TaskState::Waiting)?)?,
-            next: self.views(self.store.offers(Offers::All, None, ROWS)?)?,
-            finished: self.views(self.store.finished(ROWS)?)?,
+            active: self.views(&self.tasks_in(TaskState::Active)?)?,
+            review: self.views(&self.tasks_in(TaskState::Review)?)?,
+            waiting: self.views(&self.tasks_in(TaskState::Waiting)?)?,
+            next: self.views(&self.store.offers(Offers::All, None, ROWS)?)?,
+            finished: self.views(&if counts.finished() > 0 { self.store.finished(ROWS)? } else { Vec::new() })?,
             stalled: self.stalled()?,
             agents: self
                 .store
@@ -241,10 +241,13 @@ impl Look<'_> {
     }
 
     fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {
+        if self.board.counts.of(state) == 0 {
+            return Ok(Vec::new());
+        }
         Ok(self.store.tasks(&TaskFilter { state: Some(state), ..TaskFilter::default() }, None, ROWS)?)
     }
 
-    fn views(&self, tasks: Vec<Task>) -> Result<Vec<TaskView>, Refusal> {
+    fn views(&self, tasks: &[Task]) -> Result<Vec<TaskView>, Refusal> {
         tasks.iter().map(|task| self.task_view(task)).collect()
     }
 
@@ -297,16 +300,17 @@ impl Look<'_> {
         if drafts > 0 {
             say(format!("drafts that nobody confirmed: {drafts}"), "callboard confirm-task --all".to_owned());
         }
-        let waiting = TaskFilter { state: Some(TaskState::Waiting), ..TaskFilter::default() };
-        for task in self.store.tasks(&waiting, None, STALLED_ROWS)? {
+        for task in self.tasks_in(TaskState::Waiting)?.into_iter().take(STALLED_ROWS) {
             let what = task.waiting.as_ref().map_or("?", |waiting| waiting.what.as_str());
             say(format!("{} waits for {what}", task.module), format!("callboard unblock {}", task.module));
         }
-        for task in self.store.stranding(STALLED_ROWS)? {
+        let strand = counts.of(TaskState::Failed) + counts.of(TaskState::Cancelled) > 0;
+        for task in if strand { self.store.stranding(STALLED_ROWS)? } else { Vec::new() } {
             let what = format!("{} is {} and holds up {}", task.module, task.state, task.held_up);
             say(what, format!("callboard reopen-task {} --reason TEXT", task.module));
         }
-        if let Some(task) = self.reviewable(None, None, 1)?.first()
+        if counts.of(TaskState::Review) > 0
+            && let Some(task) = self.reviewable(None, None, 1)?.first()
             && !self.has_reviewer(task)?
         {
             let what = format!("{} is in review and no reviewer is aboard", task.module);

@@ -37,9 +37,17 @@ pub struct Candidates {
     only: Option<Specialty>,
 }
 
+/// Which offers a stream has: the owned form of [`Offers`].
+#[derive(Debug)]
+enum Of {
+    All,
+    Free,
+    One(Specialty),
+}
+
 #[derive(Debug)]
 struct Stream {
-    of: Option<Option<Specialty>>,
+    of: Of,
     bonus: i64,
     waiting: VecDeque<Task>,
     place: Option<OfferPlace>,
@@ -48,7 +56,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(of: Option<Option<Specialty>>, bonus: i64) -> Self {
+    fn new(of: Of, bonus: i64) -> Self {
         Self { of, bonus, waiting: VecDeque::new(), place: None, batch: FIRST_BATCH, dry: false }
     }
 
@@ -57,9 +65,9 @@ impl Stream {
             return Ok(());
         }
         let offers = match &self.of {
-            None => Offers::All,
-            Some(None) => Offers::Free,
-            Some(Some(specialty)) => Offers::Of(specialty),
+            Of::All => Offers::All,
+            Of::Free => Offers::Free,
+            Of::One(specialty) => Offers::Of(specialty),
         };
         let batch = store.offers(offers, self.place, self.batch)?;
         self.dry = batch.len() < self.batch;
@@ -80,15 +88,15 @@ impl Candidates {
     /// The candidates of `agent`; with `only`, those of that specialty or none.
     pub fn new(agent: Agent, only: Option<Specialty>, now: LeaseTime) -> Self {
         let bonus = |specialty: &Specialty| rank::bonus(Some(specialty), &agent.specialties);
-        let free = || Stream::new(Some(None), rank::bonus(None, &agent.specialties));
-        let of = |one: &Specialty| Stream::new(Some(Some(one.clone())), bonus(one));
+        let free = || Stream::new(Of::Free, rank::bonus(None, &agent.specialties));
+        let of = |one: &Specialty| Stream::new(Of::One(one.clone()), bonus(one));
         let mut streams = match &only {
             Some(one) => vec![free(), of(one)],
             None if agent.specialties.is_empty() => Vec::new(),
             None => agent.specialties.iter().map(of).chain([free()]).collect(),
         };
         if only.is_none() {
-            streams.push(Stream::new(None, 0));
+            streams.push(Stream::new(Of::All, 0));
         }
         Self { agent, now, returned: None, streams, seen: HashSet::new(), only }
     }

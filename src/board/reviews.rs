@@ -95,7 +95,7 @@ impl Turn<'_> {
     pub fn start_review(&mut self, module: &Module, ttl: Option<Ttl>) -> Result<Answer<ClaimView>, Refusal> {
         self.actor.window()?;
         let task = self.named_task(module)?;
-        self.review_or_refuse(task, ttl)
+        self.review_or_refuse(&task, ttl)
     }
 
     /// Takes the review that waits most urgently; what the session reviews already is answered with `resumed`.
@@ -112,7 +112,7 @@ impl Turn<'_> {
         }
         let next = self.look().reviewable(Some(&agent), specialty, 1)?.pop();
         match next {
-            Some(task) => self.review_or_refuse(task, ttl),
+            Some(task) => self.review_or_refuse(&task, ttl),
             None => {
                 let outcome = if self.board.counts.is_complete() { Came::Complete } else { Came::Nothing };
                 Ok(Answer { outcome, reply: self.look().nothing_to_review()? })
@@ -120,25 +120,25 @@ impl Turn<'_> {
         }
     }
 
-    fn review_or_refuse(&mut self, before: Task, ttl: Option<Ttl>) -> Result<Answer<ClaimView>, Refusal> {
+    fn review_or_refuse(&mut self, before: &Task, ttl: Option<Ttl>) -> Result<Answer<ClaimView>, Refusal> {
         let (agent, session) = self.actor.window()?;
         let (agent, session) = (agent.clone(), session.id.clone());
         let previous = self.store.lease(before.key, LeaseKind::Review)?;
         if let Some(own) = previous.clone().filter(|lease| lease.session == session) {
             return self.resume_review(own, ttl);
         }
-        if let Some(refusal) = self.look().hindrance_to_review(&before, Some(&agent.id))? {
+        if let Some(refusal) = self.look().hindrance_to_review(before, Some(&agent.id))? {
             return Err(refusal);
         }
         if let Some(other) = previous.filter(|lease| lease.is_live(self.dial.lease)) {
             // The agent's own review in another of its windows.
             return Err(held_by_other(&other, self.dial));
         }
-        let submission = self.look().submission(&before)?;
+        let submission = self.look().submission(before)?;
         let attempt = submission.expect("a task in review was handed in by an attempt").key;
         let mut task = before.clone();
         task.epoch += 1;
-        self.save_task(&before, &mut task)?;
+        self.save_task(before, &mut task)?;
         let kept = Ttl::try_from(agent.ttl_seconds.unwrap_or(self.board.profile.lease_seconds()));
         let mut lease = Lease {
             task: task.key,

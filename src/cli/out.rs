@@ -40,6 +40,7 @@ pub(super) struct Out {
     style: Style,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the envelope")]
 #[derive(Serialize)]
 struct Answered<'a, T> {
     ok: bool,
@@ -83,6 +84,7 @@ impl Out {
     }
 
     /// Prints text as it is. A reader that has gone is nobody's mistake.
+    #[expect(clippy::unused_self, reason = "who prints has a printer")]
     pub(super) fn print(&mut self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

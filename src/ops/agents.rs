@@ -113,7 +113,7 @@ impl Window {
 
 /// Come aboard: the same key always gives the same agent.
 ///
-/// Opens a session for this window and prints agent_id, session_id and epoch. Doing it again with the same key, host
+/// Opens a session for this window and prints its agent id, session id and epoch. Doing it again with the same key, host
 /// and window is how a window that lost its context comes back: it replaces the old session and takes over its leases.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 pub struct InitAgent {

@@ -60,7 +60,7 @@ impl Operation for Heartbeat {
     fn run(&self, call: &Changer, app: &App) -> Result<Done<HeartbeatReply>, Refused> {
         let beat = self.beat().map_err(|refusal| Refused { refusal, revision: None })?;
         call.commit(self, app, |turn| {
-            let (task, lease) = turn.heartbeat(self.module.name(), beat)?;
+            let (task, lease) = turn.heartbeat(self.module.name(), &beat)?;
             let look = turn.look();
             Ok(Answer::done(HeartbeatReply { task: look.task_view(&task)?, lease: look.own_lease_view(&lease) }))
         })

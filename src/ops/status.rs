@@ -17,6 +17,7 @@ use crate::board::views::{LeaseView, TaskView};
 use crate::board::{history, next_action};
 use crate::domain::id::{Module, Specialty};
 use crate::domain::word::words;
+use crate::store::contract::TaskFilter;
 
 /// What to do next, and the exact command for it.
 ///
@@ -180,7 +181,7 @@ impl Operation for State {
         }
         let limit = self.limit.map_or(usize::from(FULL_PAGE), Limit::get);
         let page = app.look(&caller, |look| {
-            let (tasks, next_after) = look.tasks(&Default::default(), self.after.as_ref(), limit)?;
+            let (tasks, next_after) = look.tasks(&TaskFilter::default(), self.after.as_ref(), limit)?;
             Ok(Answer::done((tasks, next_after)))
         })?;
         let (tasks, next_after) = page.answer.reply;

@@ -59,7 +59,7 @@ pub fn of(path: &Path) -> Result<FileSystem, PlatformError> {
     const FUSE: i64 = 0x6573_5546;
     let stat = rustix::fs::statfs(path).map_err(|error| PlatformError::file("look at", path)(error.into()))?;
     // Its width and sign differ between targets; the low 32 bits are the number of the manual page.
-    let magic = i64::from(stat.f_type as u32);
+    let magic = stat.f_type & 0xFFFF_FFFF;
     let name = match magic {
         0xEF53 => "ext2/ext3/ext4",
         0x5846_5342 => "xfs",

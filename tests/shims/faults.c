@@ -4,6 +4,7 @@
  *   FAULT_STOP_AT    the process stops itself (SIGSTOP) when it opens the database's journal for the n-th time
  *   FAULT_NO_LOCKS   advisory locks say yes and do nothing
  *   FAULT_FULL_AFTER the disk is full after so many written bytes
+ *   FAULT_PEAK_FILE  no fault: the process writes its peak resident size (kB) there when it ends
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -98,4 +100,15 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t)
     return is_full(size) ? -1 : real(fd, data, size, at);
+}
+
+__attribute__((destructor)) static void report_peak(void) {
+    const char *report = getenv("FAULT_PEAK_FILE");
+    FILE *status = report ? fopen("/proc/self/status", "r") : 0, *out = status ? fopen(report, "w") : 0;
+    char line[256];
+    long peak;
+    while (out && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %ld", &peak) == 1) fprintf(out, "%ld\n", peak);
+    if (out) fclose(out);
+    if (status) fclose(status);
 }

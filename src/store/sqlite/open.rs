@@ -287,6 +287,7 @@ pub fn is_wal(path: &Path) -> bool {
 }
 
 /// What an error of SQLite means.
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(super) fn translated(error: rusqlite::Error) -> StoreError {
     let text = || error.to_string().into_boxed_str();
     let rusqlite::Error::SqliteFailure(failure, _) = &error else {
