@@ -69,8 +69,8 @@ impl Turn<'_> {
             started_at: now,
             seen_at: now,
             ended: None,
+            confirmed: registration.confirmed || self.is_confirmed_elsewhere(&registration.workspace)?,
             workspace: registration.workspace,
-            confirmed: registration.confirmed,
         };
         let live = old.filter(|old| old.ended.is_none());
         if let Some(old) = &live {

@@ -28,6 +28,8 @@ pub struct Caller {
     pub surely_human: bool,
     /// Where the caller works.
     pub workspace: Workspace,
+    /// True when a confirmation that was given for the same place is to hold for this window too.
+    pub while_session: bool,
 }
 
 impl Caller {

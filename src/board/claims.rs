@@ -8,13 +8,13 @@ use serde_json::json;
 use super::leases::held_by_other;
 use super::mutation::{Answer, Outcome as Came};
 use super::queues::{Candidates, conflict_with};
-use super::turn::Turn;
+use super::turn::{Touched, Turn};
 use super::views::ClaimView;
 use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
-use crate::domain::profile::{Confirmation, Overlap, Review};
+use crate::domain::profile::{Overlap, Review};
 use crate::domain::rank::CONFLICTS_MOST;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
@@ -141,7 +141,7 @@ impl Turn<'_> {
         lease.ttl = wish.ttl.unwrap_or(lease.ttl);
         lease.renew(self.dial.lease);
         self.store.put_lease(&lease)?;
-        self.touched = self.touched.max(super::turn::Touched::Presence);
+        self.touched = self.touched.max(Touched::Presence);
         Ok(Answer::done(self.look().claim_view(&lease, true)?))
     }
 
@@ -247,25 +247,6 @@ impl Turn<'_> {
                     .detail("reserved_until", until.to_string()))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Refuses with `confirmation_required` where the profile wants the workspace confirmed and it is not.
-    pub(super) fn refuse_unconfirmed(&mut self) -> Result<(), Refusal> {
-        let (agent, session) = self.actor.window()?;
-        if session.confirmed {
-            return Ok(());
-        }
-        let hint =
-            format!("callboard init-agent --thread-key '{}' --confirm-workspace --confirm-branch", agent.thread_key);
-        let message = "workspace and branch of this session are not confirmed";
-        match self.board.profile.confirmation() {
-            Confirmation::Required => Err(Refusal::new(Code::ConfirmationRequired, message).hint(hint)),
-            Confirmation::Advised => {
-                self.warn(format!("{message}: {hint}"));
-                Ok(())
-            }
-            Confirmation::Recorded => Ok(()),
         }
     }
 

@@ -339,8 +339,7 @@ fn begin<'a>(
     board.dial = tick.dial;
     let record = HostRecord { boot_clock: moment.boot_clock, lease: tick.dial.lease };
     store.put_host_record(&moment.host, &moment.boot, record)?;
-    let proof = order.caller.proof(&actor);
-    let mut turn = Turn::new(store, names, board, actor, proof, order.caller.workspace.clone());
+    let mut turn = Turn::new(store, names, board, actor, order.caller);
     if tick.cut.abs() >= REPORTED_CUT_MS {
         turn.board_event(EventKind::ClockCut, None, serde_json::json!({"cut_seconds": tick.cut / 1000}));
     }

@@ -1,4 +1,4 @@
-//! The end of sessions.
+//! The end of sessions, and what a session must have confirmed.
 
 use serde_json::json;
 
@@ -6,13 +6,17 @@ use super::turn::{Touched, Turn};
 use crate::domain::attempt::Outcome;
 use crate::domain::event::EventKind;
 use crate::domain::id::SessionId;
+use crate::domain::profile::Confirmation;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, Session};
 use crate::domain::time::Millis;
+use crate::domain::workspace::Workspace;
 use crate::store::contract::{LeasesOf, SessionsOf};
 
 /// A session holds few leases; this only bounds the reading.
 const HELD_MOST: usize = 1_000;
+/// Among so many live windows a confirmation is looked for, last heard of first.
+const WINDOWS_ASKED: usize = 200;
 /// How many sessions one call reaps; the reply says when there are more.
 pub const REAPED_AT_ONCE: usize = 1_000;
 
@@ -57,5 +61,40 @@ impl Turn<'_> {
         let data = json!({"agent_id": ended.agent, "session_id": ended.id, "ending": ending});
         self.board_event(EventKind::SessionEnded, None, data);
         Ok(ended)
+    }
+
+    /// Refuses with `confirmation_required` where the profile wants the workspace confirmed and it is not.
+    pub(super) fn refuse_unconfirmed(&mut self) -> Result<(), Refusal> {
+        let (agent, session) = self.actor.window()?;
+        if session.confirmed {
+            return Ok(());
+        }
+        if self.is_confirmed_elsewhere(&session.workspace)? {
+            let confirmed = Session { confirmed: true, seen_at: self.now(), ..session.clone() };
+            self.store.put_session(&confirmed)?;
+            self.actor.sight(confirmed);
+            self.touched = self.touched.max(Touched::Presence);
+            return Ok(());
+        }
+        let hint =
+            format!("callboard init-agent --thread-key '{}' --confirm-workspace --confirm-branch", agent.thread_key);
+        let message = "workspace and branch of this session are not confirmed";
+        match self.board.profile.confirmation() {
+            Confirmation::Required => Err(Refusal::new(Code::ConfirmationRequired, message).hint(hint)),
+            Confirmation::Advised => {
+                self.warn(format!("{message}: {hint}"));
+                Ok(())
+            }
+            Confirmation::Recorded => Ok(()),
+        }
+    }
+
+    /// True when the caller asked to reuse a confirmation, and a live window gave one for this place.
+    pub(super) fn is_confirmed_elsewhere(&self, workspace: &Workspace) -> Result<bool, Refusal> {
+        if !self.while_session {
+            return Ok(false);
+        }
+        let live = self.store.sessions(SessionsOf::Live, WINDOWS_ASKED)?;
+        Ok(live.iter().any(|other| other.confirmed && other.workspace.is_same_place(workspace)))
     }
 }

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::caller::Caller;
 use super::look::{Look, known_task};
 use crate::domain::actor::{Actor, Proof};
 use crate::domain::board::Board;
@@ -48,6 +49,7 @@ pub struct Turn<'a> {
     pub(super) dial: Dial,
     pub(super) proof: Proof,
     pub(super) workspace: Workspace,
+    pub(super) while_session: bool,
     pub(super) named: Vec<TaskKey>,
     pub(super) touched: Touched,
     pub(super) source: Source,
@@ -63,10 +65,10 @@ impl<'a> Turn<'a> {
         names: &'a dyn Names,
         board: Board,
         actor: Actor,
-        proof: Proof,
-        workspace: Workspace,
+        caller: &Caller,
     ) -> Self {
         let dial = board.dial;
+        let proof = caller.proof(&actor);
         Self {
             store,
             names,
@@ -74,7 +76,8 @@ impl<'a> Turn<'a> {
             actor,
             dial,
             proof,
-            workspace,
+            workspace: caller.workspace.clone(),
+            while_session: caller.while_session,
             named: Vec::new(),
             touched: Touched::Nothing,
             source: Source::Mutation,

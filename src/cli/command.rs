@@ -68,7 +68,7 @@ fn root() -> Command {
     Command::new("callboard")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A coordination board that lives in a directory")
-        .help_template("{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\nOptions:\n{options}\n")
+        .help_template("{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}\n")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(root.global(true).help("The project whose board is meant"))

@@ -103,6 +103,13 @@ impl Actor {
         }
     }
 
+    /// Replaces what is known of the window that it acts in.
+    pub fn sight(&mut self, session: Session) {
+        if let Self::Agent(acting) = self {
+            acting.session = Some(session);
+        }
+    }
+
     /// The session's id, if the caller named it.
     pub fn explicit_session(&self) -> Option<&SessionId> {
         match self {

@@ -16,3 +16,11 @@ pub struct Workspace {
     /// The commit that is checked out.
     pub head: Option<String>,
 }
+
+impl Workspace {
+    /// True when both are the same branch of the same working tree of the same host: a confirmation of one holds for
+    /// the other.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.path.is_some() && (&self.host, &self.path, &self.branch) == (&other.host, &other.path, &other.branch)
+    }
+}

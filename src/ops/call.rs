@@ -62,7 +62,7 @@ pub struct Caller {
     /// Proof of the lease.
     #[arg(long, value_name = "TOKEN", help_heading = "Who")]
     pub lease_token: Option<LeaseToken>,
-    /// Reuse the confirmation that was given for this window.
+    /// Reuse the confirmation of workspace and branch that another window gave for the same place.
     #[arg(long, help_heading = "Who")]
     pub while_session: bool,
     /// A person acts, and there is no terminal.
@@ -90,6 +90,7 @@ impl Caller {
             user: self.facts.user.clone(),
             surely_human: self.as_human || self.facts.terminal,
             workspace: self.facts.workspace.clone(),
+            while_session: self.while_session,
         }
     }
 
