@@ -64,7 +64,7 @@ impl Turn<'_> {
     }
 
     /// Renews a lease and says where the work is. A lease that ran out and that nobody claimed is had back, if the
-    /// checks of a claim pass. Refuses as [`Turn::shown_lease`] does, and with `scope_overlap` or `limit_reached`.
+    /// checks of a claim pass. Refuses an outdated or missing proof, and with `scope_overlap` or `limit_reached`.
     pub fn heartbeat(&mut self, module: &Module, beat: &Beat) -> Result<(Task, Lease), Refusal> {
         let task = self.named_task(module)?;
         let kind = if task.state == TaskState::Review { LeaseKind::Review } else { LeaseKind::Work };

@@ -63,6 +63,9 @@ pub struct TaskView {
     pub reviewer_id: Option<AgentId>,
     /// Who holds it.
     pub holder: Option<Holder>,
+    /// Who worked on it last.
+    #[serde(default)]
+    pub last_agent_id: Option<AgentId>,
     /// For whom it is kept after it came back.
     pub reserved_for: Option<AgentId>,
     /// Until when.
@@ -226,6 +229,7 @@ impl Look<'_> {
             review: self.board.profile.review(task.review),
             reviewer_id: task.reviewer.clone(),
             holder,
+            last_agent_id: task.last_agent.clone(),
             reserved_for: kept.map(|kept| kept.agent.clone()),
             reserved_until: kept.map(|kept| self.dial.shown(kept.until)),
             returned: kept.map(|kept| kept.why),
