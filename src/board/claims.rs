@@ -85,8 +85,9 @@ impl Turn<'_> {
         let mut own = held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.session == session);
         if let Some(lapsed) = own.clone().find(|lease| lease.lapsed) {
             // Nobody wanted it meanwhile: going on is cheaper than starting something else.
-            if let Ok(resumed) = self.resume(lapsed.clone(), wish) {
-                return Ok(resumed);
+            match self.resume(lapsed.clone(), wish) {
+                Err(refusal) if matches!(refusal.code, Code::LimitReached | Code::ScopeOverlap) => self.named.clear(),
+                resumed => return resumed,
             }
         }
         let live = held.iter().filter(|lease| self.is_live_work(lease)).count();

@@ -16,8 +16,8 @@ use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
 pub const CHANGED_PATHS_MOST: usize = 500;
 
 impl Turn<'_> {
-    /// Hands a task in: to review where one is due, else it is done. A lease that ran out is had back first. Refuses as
-    /// [`Turn::shown_lease`] does, and with `confirmation_required`.
+    /// Hands a task in: to review where one is due, else it is done. A lease that ran out is had back first. Refuses
+    /// an outdated or missing proof, and with `confirmation_required`.
     pub fn finish_task(&mut self, module: &Module, summary: &str, changed_paths: Vec<String>) -> Result<Task, Refusal> {
         let (before, mut lease) = self.held_task(module)?;
         self.refuse_unconfirmed_finish()?;

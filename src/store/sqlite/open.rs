@@ -311,3 +311,34 @@ pub(super) fn translated(error: rusqlite::Error) -> StoreError {
         _ => StoreError::Backend(text()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::CHECKS;
+    use crate::store::faulty::Faulty;
+
+    fn fresh(directory: &Path) -> SqliteStore {
+        let deadline = Deadline::after(Duration::from_secs(5));
+        let options = OpenOptions { deadline, journal: Journal::Truncate, retry: Duration::ZERO };
+        SqliteStore::create(&directory.join("coordination.db"), options, None).expect("a database")
+    }
+
+    #[test]
+    fn sqlite_keeps_the_contract() {
+        for check in CHECKS {
+            let directory = tempfile::tempdir().expect("a directory");
+            check(&mut fresh(directory.path()));
+        }
+    }
+
+    #[test]
+    fn the_faulty_store_without_a_fault_keeps_the_contract() {
+        for check in CHECKS {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut store = Faulty::counting(fresh(directory.path()));
+            check(&mut store);
+            assert!(store.calls() > 2, "calls are counted");
+        }
+    }
+}
