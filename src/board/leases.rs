@@ -28,16 +28,19 @@ pub struct Beat {
 }
 
 impl Turn<'_> {
-    /// Marks what has run out, except what the caller proves to hold. Reads find these leases the same way.
-    pub(super) fn expire_overdue(&mut self) -> Result<Vec<Lease>, Refusal> {
-        let mut expired = Vec::new();
-        for lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), EXPIRED_AT_ONCE)? {
-            if !lease.is_shown_by(&self.proof) {
+    /// Marks what has run out, except the lease whose token the caller shows: that one is renewed at once. Nobody changed
+    /// anything since it ran out, else it would be marked already, so nothing can stand against it.
+    pub(super) fn expire_overdue(&mut self) -> Result<(), Refusal> {
+        for mut lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), EXPIRED_AT_ONCE)? {
+            if self.proof.token.is_some() && lease.is_shown_by(&self.proof) {
+                lease.renew(self.dial.lease);
+                self.store.put_lease(&lease)?;
+                self.touched = self.touched.max(Touched::Presence);
+            } else {
                 self.lapse(&lease)?;
-                expired.push(lease);
             }
         }
-        Ok(expired)
+        Ok(())
     }
 
     fn lapse(&mut self, lease: &Lease) -> Result<(), Refusal> {

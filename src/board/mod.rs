@@ -11,15 +11,21 @@ pub mod explain;
 pub mod graph;
 pub mod history;
 pub mod imports;
+#[cfg(test)]
+mod invariants;
 pub mod leases;
 pub mod lists;
 pub mod look;
+#[cfg(test)]
+mod model;
 pub mod mutation;
 pub mod next_action;
 pub mod pages;
 pub mod queues;
 pub mod reviews;
 pub mod sessions;
+#[cfg(test)]
+pub(crate) mod stage;
 pub mod tasks;
 pub mod turn;
 pub mod views;

@@ -12,6 +12,7 @@ use crate::domain::actor::{Actor, Proof};
 use crate::domain::board::Board;
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, SessionId};
+use crate::domain::lease::{LeaseKind, nobody_holds};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
@@ -107,12 +108,29 @@ impl<'a> Turn<'a> {
         self.warnings.push(warning.into());
     }
 
-    /// The task that the caller names; refuses with `unknown_module`. A holder that names a task of its own renews
-    /// that lease and no other.
+    /// The task that the caller names; refuses with `unknown_module`, and with `stale_lease` a token that is not the
+    /// present one of that task. A holder that names a task of its own renews that lease and no other.
     pub fn named_task(&mut self, module: &Module) -> Result<Task, Refusal> {
         let task = known_task(&*self.store, module)?;
+        self.refuse_stale_token(&task)?;
         self.named.push(task.key);
         Ok(task)
+    }
+
+    fn refuse_stale_token(&self, task: &Task) -> Result<(), Refusal> {
+        if self.proof.token.is_none() {
+            return Ok(());
+        }
+        self.actor.acting()?;
+        let mut others = Vec::new();
+        for kind in LeaseKind::ALL {
+            match self.store.lease(task.key, *kind)? {
+                Some(lease) if lease.is_shown_by(&self.proof) => return Ok(()),
+                other => others.extend(other),
+            }
+        }
+        let kind = if task.state == TaskState::Review { LeaseKind::Review } else { LeaseKind::Work };
+        Err(others.pop().map_or_else(|| nobody_holds(&task.module, kind), |other| other.lost_to_holder(self.dial)))
     }
 
     /// Appends an event about a task.
