@@ -8,6 +8,8 @@ pub mod boards;
 pub mod caller;
 pub mod claims;
 pub mod explain;
+#[cfg(test)]
+mod faults;
 pub mod graph;
 pub mod history;
 pub mod imports;
