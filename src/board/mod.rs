@@ -23,6 +23,8 @@ mod model;
 pub mod mutation;
 pub mod next_action;
 pub mod pages;
+#[cfg(test)]
+mod plays;
 pub mod queues;
 pub mod reviews;
 pub mod sessions;

@@ -265,17 +265,17 @@ impl Play {
                     let aboard = turn.register(wanted)?;
                     json!({"agent": aboard.agent.id, "session": aboard.session.id})
                 }
-                Step::ClaimNext(_) => return reply(turn.claim_next(&Wish::default())?),
+                Step::ClaimNext(_) => return Ok(reply(turn.claim_next(&Wish::default())?)),
                 Step::Claim(_, _, force) => {
                     let overlapping = if *force && turn.board.profile == Profile::Throughput {
                         Overlapping::Allow
                     } else {
                         Overlapping::Refuse
                     };
-                    return reply(turn.claim(module.expect("a task"), &Wish::default(), overlapping)?);
+                    return Ok(reply(turn.claim(module.expect("a task"), &Wish::default(), overlapping)?));
                 }
-                Step::ReviewNext(_) => return reply(turn.claim_review_next(None, None)?),
-                Step::StartReview(..) => return reply(turn.start_review(module.expect("a task"), None)?),
+                Step::ReviewNext(_) => return Ok(reply(turn.claim_review_next(None, None)?)),
+                Step::StartReview(..) => return Ok(reply(turn.start_review(module.expect("a task"), None)?)),
                 Step::Hold(_, deed) | Step::Try(_, _, deed) => do_deed(turn, module.expect("a task"), *deed)?,
                 Step::Person(_, word) => say(turn, module.expect("a task"), *word)?,
                 Step::Close(_) => turn.close_session(None).map(|_| json!({}))?,
@@ -359,8 +359,8 @@ impl Play {
     }
 }
 
-fn reply<T: Serialize>(answer: Answer<T>) -> Result<Answer<Value>, Refusal> {
-    Ok(Answer { outcome: answer.outcome, reply: serde_json::to_value(answer.reply).expect("a reply is JSON") })
+fn reply<T: Serialize>(answer: Answer<T>) -> Answer<Value> {
+    Answer { outcome: answer.outcome, reply: serde_json::to_value(answer.reply).expect("a reply is JSON") }
 }
 
 fn grant_of(reply: &Value) -> Option<Grant> {

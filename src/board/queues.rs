@@ -219,3 +219,58 @@ impl Look<'_> {
 
 /// More tasks in review than this are not looked at for one answer: the oldest come first.
 const REVIEWS_LOOKED_AT: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::board::stage::{Stage, new_task, parse, person, registration};
+    use crate::board::tasks::NewTask;
+    use crate::domain::profile::Profile;
+    use crate::store::contract::TaskFilter;
+
+    const FIELDS: [&str; 3] = ["rust", "docs", "ops"];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The streams of candidates give what sorting all tasks by the formula gives, whatever the agent's fields.
+        #[test]
+        fn candidates_come_as_the_formula_sorts_them(
+            tasks in prop::collection::vec((0..5u8, prop::option::of(0..3usize), prop::option::of(0..30usize)), 1..40),
+            fields in prop::sample::subsequence(FIELDS.to_vec(), 0..3),
+            only in prop::option::of(0..3usize),
+        ) {
+            let stage = Stage::new(Profile::Balanced);
+            for (at, (priority, field, needs)) in tasks.iter().enumerate() {
+                let depends_on = needs.filter(|needs| *needs < at).map(|needs| parse(&format!("m{needs}")));
+                stage.add(NewTask {
+                    priority: *priority,
+                    specialty: field.map(|field| parse(FIELDS[field])),
+                    depends_on: depends_on.into_iter().collect(),
+                    ..new_task(&format!("m{at}"))
+                });
+            }
+            let specialties: Vec<Specialty> = fields.iter().map(|field| parse(field)).collect();
+            let mut wanted = registration("ann", "main");
+            wanted.specialties.clone_from(&specialties);
+            let agent = stage.register(wanted).0.agent;
+            let only = only.map(|field| parse::<Specialty>(FIELDS[field]));
+            let found = stage.look(&person(), |look| {
+                let mut candidates = Candidates::new(agent, only.clone(), look.dial.lease);
+                let mut found = Vec::new();
+                while let Some(task) = candidates.next(look.store)? {
+                    found.push(task.module);
+                }
+                Ok(found)
+            });
+            let mut naive = stage.look(&person(), |look| Ok(look.store.tasks(&TaskFilter::default(), None, 100)?));
+            naive.retain(|task| task.is_ready());
+            naive.retain(|task| only.is_none() || task.specialty.is_none() || task.specialty == only);
+            naive.sort_by_key(|task| (Reverse(rank::terms(task, &specialties).total()), task.key));
+            let naive: Vec<_> = naive.into_iter().map(|task| task.module).collect();
+            prop_assert_eq!(found, naive);
+        }
+    }
+}

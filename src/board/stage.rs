@@ -98,21 +98,21 @@ impl Stage {
         let directory = in_memory();
         let stage = Self { directory, clock: Cell::new(0), names: Count::default() };
         let path = stage.directory.path().join("coordination.db");
-        let mut store = SqliteStore::create(&path, stage.options(), None).expect("a database");
+        let mut store = SqliteStore::create(&path, Self::options(), None).expect("a database");
         let (generation, name, creator) = ("g".to_owned(), "play".to_owned(), "human:test".to_owned());
         let new = NewBoard { generation, name, profile, journal: Journal::Truncate, creator };
         boards::create(&mut store, new, &stage.moment()).expect("a board");
         stage
     }
 
-    fn options(&self) -> OpenOptions {
+    fn options() -> OpenOptions {
         let deadline = Deadline::after(Duration::from_secs(5));
         OpenOptions { deadline, journal: Journal::Truncate, retry: Duration::ZERO }
     }
 
     /// The board, opened as a process opens it.
     pub(crate) fn store(&self) -> SqliteStore {
-        SqliteStore::open(&self.directory.path().join("coordination.db"), self.options(), None).expect("it opens")
+        SqliteStore::open(&self.directory.path().join("coordination.db"), Self::options(), None).expect("it opens")
     }
 
     /// The same board as it is now, on a stage of its own.

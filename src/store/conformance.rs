@@ -66,9 +66,15 @@ fn a_commit_keeps_all_a_drop_keeps_nothing(store: &mut dyn Store) {
     dropped.append_event(&event(1, None)).expect("appended");
     assert!(dropped.agent(&parse("ann")).expect("read").is_some(), "a transaction sees what it wrote");
     drop(dropped);
-    read(store, |t| Ok(assert_eq!((t.agent_count()?, t.events(0, 9)?.len()), (0, 0))));
+    read(store, |t| {
+        assert_eq!((t.agent_count()?, t.events(0, 9)?.len()), (0, 0));
+        Ok(())
+    });
     write(store, |t| t.put_agent(&agent("ann")).and_then(|()| t.append_event(&event(1, None))));
-    read(store, |t| Ok(assert_eq!((t.agent_count()?, t.events(0, 9)?.len()), (1, 1))));
+    read(store, |t| {
+        assert_eq!((t.agent_count()?, t.events(0, 9)?.len()), (1, 1));
+        Ok(())
+    });
 }
 
 fn the_board_comes_back(store: &mut dyn Store) {
@@ -87,7 +93,10 @@ fn a_hosts_record_is_of_one_boot(store: &mut dyn Store) {
         Ok(())
     });
     write(store, |t| t.put_host_record(&host, "boot-2", record));
-    read(store, |t| Ok(assert_eq!(t.host_record(&host, "boot-1")?, None)));
+    read(store, |t| {
+        assert_eq!(t.host_record(&host, "boot-1")?, None);
+        Ok(())
+    });
 }
 
 fn agents(store: &mut dyn Store) {
@@ -230,7 +239,10 @@ fn offers(store: &mut dyn Store) {
     });
     let b = read(store, |t| t.task(&parse("b"))).expect("it is there");
     write(store, |t| t.update_task(&Task { offered: false, revision: 2, ..b }));
-    read(store, |t| Ok(assert_eq!(names(&t.offers(Offers::All, None, 9)?), "cead")));
+    read(store, |t| {
+        assert_eq!(names(&t.offers(Offers::All, None, 9)?), "cead");
+        Ok(())
+    });
 }
 
 fn queues(store: &mut dyn Store) {
@@ -357,14 +369,20 @@ fn requests(store: &mut dyn Store) {
     write(begun(store), |t| {
         [request("a", 1), request("b", 2), request("c", 3)].iter().try_for_each(|r| t.keep_request(r))
     });
-    read(store, |t| Ok(assert_eq!(t.request(&parse("b"))?, Some(request("b", 2)))));
+    read(store, |t| {
+        assert_eq!(t.request(&parse("b"))?, Some(request("b", 2)));
+        Ok(())
+    });
     write(store, |t| t.forget_requests(Millis(3), 1));
     let left = read(store, |t| {
         ["a", "b", "c"].iter().map(|id| t.request(&parse(id)).map(|r| r.is_some())).collect::<Kept<Vec<_>>>()
     });
     assert_eq!(left, [false, true, true], "oldest first, no more than the limit");
     write(store, |t| t.forget_requests(Millis(3), 9));
-    read(store, |t| Ok(assert!(t.request(&parse("c"))?.is_some() && t.request(&parse("b"))?.is_none())));
+    read(store, |t| {
+        assert!(t.request(&parse("c"))?.is_some() && t.request(&parse("b"))?.is_none());
+        Ok(())
+    });
     let mut t = store.begin(Access::Write).expect("a transaction");
     assert!(t.keep_request(&request("c", 9)).is_err(), "an id is kept once");
 }
