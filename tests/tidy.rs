@@ -181,6 +181,7 @@ fn forgotten(all: &[Source]) -> Vec<String> {
     let is_root = |path: &str| {
         matches!(path, "src/lib.rs" | "src/main.rs")
             || path.strip_prefix("tests/").or(path.strip_prefix("benches/")).is_some_and(|name| !name.contains('/'))
+            || (path.starts_with("tests/") && path.ends_with("/main.rs"))
     };
     let mut wrong = Vec::new();
     for source in all.iter().filter(|source| !is_root(&source.path)) {
@@ -189,10 +190,10 @@ fn forgotten(all: &[Source]) -> Vec<String> {
             "mod.rs" => directory.rsplit_once('/').unwrap_or(("", directory)),
             file => (directory, file.trim_end_matches(".rs")),
         };
-        let parents = [format!("{directory}/mod.rs"), format!("{directory}/lib.rs"), format!("{directory}.rs")];
+        let parents = ["mod", "lib", "main"].map(|parent| format!("{directory}/{parent}.rs"));
         // What several tests share is declared by each of them.
         let shared = directory == "tests" && all.iter().any(|test| declares(&test.path, name));
-        if !shared && !parents.iter().any(|parent| declares(parent, name)) {
+        if !shared && !parents.iter().chain([&format!("{directory}.rs")]).any(|parent| declares(parent, name)) {
             wrong.push(format!("{}: no mod line names it", source.path));
         }
     }

@@ -1,7 +1,5 @@
 //! One operation on one board: the order of every change and of every look.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -24,7 +22,6 @@ use crate::platform::deadline::Deadline;
 use crate::platform::entropy::Entropy;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
-use crate::platform::process;
 use crate::projection::error::ProjectionError;
 use crate::projection::refresh::{Desk, Shown, Target};
 use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
@@ -32,8 +29,6 @@ use crate::store::{Access, Store as _};
 
 /// Pages may be this far behind a heartbeat, in milliseconds: nobody reads a deadline to the second.
 const PAGES_BEHIND_MS: i64 = 10_000;
-/// For how long "unable to open" is tried again on shared storage.
-const STALE_NAMES: Duration = Duration::from_secs(2);
 /// The place file changes at most once in a board's life.
 const PLACE_TRIES: usize = 3;
 
@@ -325,10 +320,7 @@ impl App {
         OpenOptions {
             deadline: Deadline::after(self.settings.lock_timeout),
             journal: place.file.journal,
-            retry: match place.file.storage {
-                crate::domain::board::StorageKind::Local => Duration::ZERO,
-                crate::domain::board::StorageKind::Shared => STALE_NAMES,
-            },
+            storage: place.file.storage,
         }
     }
 
@@ -338,7 +330,7 @@ impl App {
         let fence = held.fence()?;
         Some(Box::new(move || {
             if !fence.holds() {
-                process::leave_at_once(crate::domain::refusal::Exit::Busy as i32);
+                locks::leave_a_lost_lock();
             }
             true
         }))

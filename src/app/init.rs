@@ -76,7 +76,7 @@ impl App {
         }
         let unfinished = !place.internal().join("pulse").exists();
         let mut made = Made::Nothing;
-        let board = if unfinished && is_blank(&place.database()) {
+        let board = if unfinished && self.is_unmade(&place, &held).map_err(unread)? {
             made = Made::New;
             self.create(&place, &held, wanted).map_err(unread)?
         } else {
@@ -167,18 +167,25 @@ impl App {
         Ok(board)
     }
 
+    /// True for no database, or for what an interrupted `init` leaves: one of no bytes, or one whose journal takes back
+    /// all that was written.
+    fn is_unmade(&self, place: &Place, held: &locks::Held) -> Result<bool, Refusal> {
+        let path = place.database();
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+            Ok(meta) if meta.is_file() && meta.len() > 0 => {
+                let store = SqliteStore::open(&path, self.open_options(place), Self::guard(held))?;
+                Ok(store.is_empty()?)
+            }
+            Ok(meta) => Ok(meta.is_file()),
+            Err(_) => Ok(false),
+        }
+    }
+
     fn existing(&self, place: &Place, held: &locks::Held) -> Result<Board, Refusal> {
         let mut store = self.store(place, held)?;
         let transaction = store.begin(Access::Read)?;
         Ok(transaction.board()?)
-    }
-}
-
-/// True for no database, or one of no bytes: all that an interrupted `init` leaves.
-fn is_blank(database: &Path) -> bool {
-    match fs::symlink_metadata(database) {
-        Ok(meta) => meta.is_file() && meta.len() == 0,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

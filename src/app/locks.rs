@@ -9,13 +9,14 @@ use super::error::refusal;
 use super::place::Place;
 use super::settings::Settings;
 use crate::domain::board::StorageKind;
-use crate::domain::refusal::{Code, Refusal};
+use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::time::Millis;
 use crate::platform::deadline::Deadline;
 use crate::platform::file_lock::{FileLock, FileLockGuard, Share};
 use crate::platform::holder::{Fence, HolderGuard};
 use crate::platform::host::Host;
 use crate::platform::lock_dir::LockDir;
+use crate::platform::process;
 
 /// The board's lock, held. Dropping it lets go: level two first.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl Held {
     pub fn is_waited_for(&self) -> bool {
         self.level_one.is_waited_for()
     }
+}
+
+/// Ends the process where it stands, without rollback: that would truncate the journal of whoever has the lock now.
+pub fn leave_a_lost_lock() {
+    process::leave_at_once(Exit::Busy as i32);
 }
 
 /// Where this host's processes queue for a board.
@@ -69,7 +75,7 @@ pub fn lock(
     let level_two = match place.file.storage {
         StorageKind::Local => None,
         StorageKind::Shared => {
-            let lock = LockDir::new(&place.internal(), &directory);
+            let lock = LockDir::new(&place.internal(), &directory, leave_a_lost_lock);
             Some(lock.acquire(host, &settings.entropy, since, deadline).map_err(|error| refusal(&error))?)
         }
     };

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::refusal::{Code, Refusal};
 use crate::platform::clock::Clock;
 use crate::platform::entropy::Entropy;
 use crate::platform::host;
@@ -48,19 +49,18 @@ fn test_variable(name: &str) -> Option<String> {
 }
 
 impl Settings {
-    /// From the environment. `project_root` is what the command line named.
-    pub fn from_environment(project_root: Option<PathBuf>) -> Self {
+    /// From the environment. `project_root` is what the command line named. Refuses a time limit that is none.
+    pub fn from_environment(project_root: Option<PathBuf>) -> Result<Self, Refusal> {
         let user = variable("USER").or_else(|| variable("LOGNAME")).and_then(|name| name.into_string().ok());
         let home = variable("HOME").map(PathBuf::from);
         let own = std::env::temp_dir().join(format!("callboard-{}", host::user_id()));
         let state =
             variable("XDG_STATE_HOME").map(PathBuf::from).or_else(|| home.map(|home| home.join(".local/state")));
         let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let timeout = variable("CALLBOARD_LOCK_TIMEOUT").and_then(|text| text.to_str()?.parse().ok());
-        Self {
+        Ok(Self {
             project_root,
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
-            lock_timeout: timeout.map_or(LOCK_TIMEOUT, Duration::from_secs_f64),
+            lock_timeout: lock_timeout()?,
             host_id: variable("CALLBOARD_HOST_ID").and_then(|id| id.into_string().ok()),
             state: state.map_or_else(|| own.clone(), |state| state.join("callboard")),
             runtime: runtime.map_or(own, |runtime| runtime.join("callboard")),
@@ -68,8 +68,17 @@ impl Settings {
             entropy: entropy(),
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
             user: user.unwrap_or_else(|| "unknown".to_owned()),
-        }
+        })
     }
+}
+
+fn lock_timeout() -> Result<Duration, Refusal> {
+    let Some(text) = variable("CALLBOARD_LOCK_TIMEOUT") else { return Ok(LOCK_TIMEOUT) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
+        let message = format!("CALLBOARD_LOCK_TIMEOUT is a number of seconds, not {text:?}");
+        Refusal::new(Code::InvalidValue, message).hint("unset CALLBOARD_LOCK_TIMEOUT")
+    })
 }
 
 fn clock() -> Clock {

@@ -15,7 +15,7 @@ use super::mutation::{self, Answer, Committed, Digest, LateResult, Naming, Order
 use super::tasks::NewTask;
 use super::turn::{Names, Turn};
 use crate::domain::agent::Agent;
-use crate::domain::board::{Board, Journal};
+use crate::domain::board::{Board, Journal, StorageKind};
 use crate::domain::event::Event;
 use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::lease::Lease;
@@ -107,7 +107,7 @@ impl Stage {
 
     fn options() -> OpenOptions {
         let deadline = Deadline::after(Duration::from_secs(5));
-        OpenOptions { deadline, journal: Journal::Truncate, retry: Duration::ZERO }
+        OpenOptions { deadline, journal: Journal::Truncate, storage: StorageKind::Local }
     }
 
     /// The board, opened as a process opens it.
@@ -193,8 +193,7 @@ impl Stage {
     /// The same, and all that the registration answers.
     pub(crate) fn register(&self, registration: Registration) -> (Aboard, Caller) {
         let mut aboard = None;
-        self.act(&person(), |turn| turn.register(registration).map(|came| drop(aboard.insert(came))))
-            .expect("registered");
+        self.act(&person(), |turn| turn.register(registration).map(|came| aboard = Some(came))).expect("registered");
         let aboard = aboard.expect("it ran");
         let (agent, session) = (Some(aboard.agent.id.clone()), Some(aboard.session.id.clone()));
         (aboard, Caller { agent, session, ..Caller::default() })
@@ -203,7 +202,7 @@ impl Stage {
     /// Adds a task.
     pub(crate) fn add(&self, new: NewTask) -> Task {
         let mut added = None;
-        self.act(&person(), |turn| turn.add_task(new).map(|task| drop(added.insert(task)))).expect("added");
+        self.act(&person(), |turn| turn.add_task(new).map(|task| added = Some(task))).expect("added");
         added.expect("it ran")
     }
 

@@ -86,8 +86,10 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
         _ => {
             let entry: &Entry = command::find(name).expect("every subcommand is in the table");
             let root = matches.get_one::<PathBuf>("project_root").cloned();
-            let app = App { settings: Settings::from_environment(root) };
-            (entry.run)(sub, &app, &mut out)
+            match Settings::from_environment(root) {
+                Ok(settings) => (entry.run)(sub, &App { settings }, &mut out),
+                Err(refusal) => out.refuse(&Refused { refusal, revision: None }),
+            }
         }
     }
 }

@@ -101,14 +101,16 @@ pub struct Fence {
 }
 
 impl HolderGuard {
-    /// Starts counting in the open `file`, which is in place as `path`.
-    pub fn start(path: &Path, file: File) -> Self {
+    /// Starts counting in the open `file`, which is in place as `path`. If it turns out that the lock was lost, `lost` is
+    /// called and nothing is counted any more.
+    pub fn start(path: &Path, file: File, lost: fn()) -> Self {
         let counting = Arc::new(Counting {
             last: AtomicI64::new(clock::boot_ms()),
             stopped: Mutex::new(false),
             stop: Condvar::new(),
         });
         let shared = Arc::clone(&counting);
+        let fence = Fence { file: path.to_owned(), counting: Arc::clone(&counting) };
         let count = move || {
             for counter in 1u64.. {
                 let stopped = shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,6 +118,10 @@ impl HolderGuard {
                 let (stopped, _) = wait.unwrap_or_else(PoisonError::into_inner);
                 if *stopped {
                     return;
+                }
+                // Counting would hide from the commit how long this process slept.
+                if !fence.holds() {
+                    return lost();
                 }
                 // The descriptor, not the name: a file that a breaker removed must not appear again.
                 let text = format!("{counter:0COUNTER_WIDTH$}");

@@ -31,6 +31,8 @@ pub struct LockDir {
     place: PathBuf,
     /// Where this host keeps its looks.
     looks: PathBuf,
+    /// What a holder does that slept and was broken; it need not return.
+    lost: fn(),
 }
 
 /// What the waiters of a host saw so far.
@@ -43,9 +45,10 @@ struct Looks {
 }
 
 impl LockDir {
-    /// The lock `lock.d` in `place`; looks are kept in `runtime`, beside the level-one lock.
-    pub fn new(place: &Path, runtime: &Path) -> Self {
-        Self { place: place.to_owned(), looks: runtime.join("looks") }
+    /// The lock `lock.d` in `place`; looks are kept in `runtime`, beside the level-one lock. A holder that finds out that
+    /// it slept and was broken calls `lost`, which ends the process.
+    pub fn new(place: &Path, runtime: &Path, lost: fn()) -> Self {
+        Self { place: place.to_owned(), looks: runtime.join("looks"), lost }
     }
 
     /// Takes the lock, breaking it if its holder is gone. Fails with `LockHeld` after the deadline.
@@ -63,7 +66,8 @@ impl LockDir {
         file::make_directory(&private)?;
         let prepared = private.join(&name);
         let taken = self.write_holder(&prepared, &Holder::this(host, since)).and_then(|file| {
-            self.take(&private, &held, nonce, host, deadline).map(|()| HolderGuard::start(&held.join(&name), file))
+            self.take(&private, &held, nonce, host, deadline)
+                .map(|()| HolderGuard::start(&held.join(&name), file, self.lost))
         });
         if taken.is_err() {
             let _ = fs::remove_file(&prepared);
@@ -195,6 +199,10 @@ fn describe(held: &Path) -> Box<str> {
 mod tests {
     use super::*;
 
+    fn never() {
+        unreachable!("nobody sleeps here");
+    }
+
     fn host(id: &str) -> Host {
         Host { id: id.to_owned(), boot: "b".into(), pid_namespace: "p".into() }
     }
@@ -206,11 +214,11 @@ mod tests {
     #[test]
     fn one_host_at_a_time_and_nothing_is_left_behind() {
         let (place, here, there) = three_directories();
-        let held = acquire(&LockDir::new(place.path(), here.path()), &host("here"), 50).expect("free");
-        let refused = acquire(&LockDir::new(place.path(), there.path()), &host("there"), 50).expect_err("held");
+        let held = acquire(&LockDir::new(place.path(), here.path(), never), &host("here"), 50).expect("free");
+        let refused = acquire(&LockDir::new(place.path(), there.path(), never), &host("there"), 50).expect_err("held");
         assert!(refused.to_string().contains("of host here since now"), "{refused}");
         drop(held);
-        drop(acquire(&LockDir::new(place.path(), there.path()), &host("there"), 50).expect("free again"));
+        drop(acquire(&LockDir::new(place.path(), there.path(), never), &host("there"), 50).expect("free again"));
         assert_eq!(fs::read_dir(place.path()).expect("readable").count(), 0);
     }
 
@@ -223,13 +231,13 @@ mod tests {
         let held = place.path().join("lock.d");
         fs::create_dir(&held).expect("made");
         file::overwrite(&held.join("holder-dead"), dead.file_content(4).as_bytes()).expect("written");
-        acquire(&LockDir::new(place.path(), here.path()), &host("here"), 0).expect("broken");
+        acquire(&LockDir::new(place.path(), here.path(), never), &host("here"), 0).expect("broken");
     }
 
     #[test]
     fn looks_within_a_second_count_once() {
         let (place, here, _) = three_directories();
-        let lock = LockDir::new(place.path(), here.path());
+        let lock = LockDir::new(place.path(), here.path(), never);
         let looks = |counter| lock.sight("n".into(), counter, super::super::lock_protocol::Life::Elsewhere).looks;
         assert_eq!((looks(1), looks(1), looks(1)), (1, 1, 1));
         let kept = Looks { nonce: "n".into(), counter: 1, count: 7, at: clock::awake_ms() - LOOK_APART_MS };

@@ -2,6 +2,7 @@
  *   FAULT_SYNC_US    every fsync takes so many microseconds more: the stand-in for a real disk
  *   FAULT_KILL_AT    the process is killed at its n-th fsync, before it happens
  *   FAULT_STOP_AT    the process stops itself (SIGSTOP) when it opens the database's journal for the n-th time
+ *   FAULT_KILL_OPEN  the process is killed when it opens a file whose path has this in it
  *   FAULT_NO_LOCKS   advisory locks say yes and do nothing
  *   FAULT_FULL_AFTER the disk is full after so many written bytes
  *   FAULT_PEAK_FILE  no fault: the process writes its peak resident size (kB) there when it ends
@@ -66,6 +67,8 @@ CONTROL(fcntl64)
 static void before_open(const char *path) {
     static int count;
     long at = setting("FAULT_STOP_AT");
+    const char *mortal = getenv("FAULT_KILL_OPEN");
+    if (mortal && strstr(path, mortal)) kill(getpid(), SIGKILL);
     size_t length = strlen(path);
     if (at && length > 8 && !strcmp(path + length - 8, "-journal") && ++count == at) kill(getpid(), SIGSTOP);
 }

@@ -15,10 +15,13 @@ use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags, Statement};
 
 use super::schema;
-use crate::domain::board::Journal;
+use crate::domain::board::{Journal, StorageKind};
 use crate::platform::deadline::Deadline;
 use crate::store::contract::{Access, Kept, Store, Transaction};
 use crate::store::error::StoreError;
+
+/// For how long "unable to open" is tried again on shared storage, where a name may be stale for a moment.
+const STALE_NAMES: Duration = Duration::from_secs(2);
 
 /// A board in a SQLite file.
 #[derive(Debug)]
@@ -45,8 +48,8 @@ pub struct OpenOptions {
     pub deadline: Deadline,
     /// How the journal is kept.
     pub journal: Journal,
-    /// For how long "unable to open" is tried again: on shared storage a name may be stale for a moment.
-    pub retry: Duration,
+    /// Where the board may be used.
+    pub storage: StorageKind,
 }
 
 impl SqliteStore {
@@ -60,7 +63,10 @@ impl SqliteStore {
         if !meta.is_file() || meta.nlink() != 1 {
             return Err(StoreError::Damaged("it is a link, or has a second name".into()));
         }
-        let retry = Deadline::after(options.retry);
+        let retry = Deadline::after(match options.storage {
+            StorageKind::Local => Duration::ZERO,
+            StorageKind::Shared => STALE_NAMES,
+        });
         loop {
             match Self::connect(path, Purpose::Use, options) {
                 Err(StoreError::Permission(_)) if !retry.is_over() => retry.nap(Duration::from_millis(50)),
@@ -93,8 +99,14 @@ impl SqliteStore {
                 Purpose::Use => OpenFlags::empty(),
                 Purpose::Create => OpenFlags::SQLITE_OPEN_CREATE,
             };
+        // On shared storage the board's own lock is all there is: file locks there may do nothing, and where they work, a
+        // holder that was stopped and broken would keep them, and nobody could go on.
+        let vfs = match options.storage {
+            StorageKind::Local => c"unix",
+            StorageKind::Shared => c"unix-none",
+        };
         #[expect(clippy::disallowed_methods, reason = "this is the one place that opens")]
-        let mut connection = Connection::open_with_flags(path, flags).map_err(translated)?;
+        let mut connection = Connection::open_with_flags_and_vfs(path, flags, vfs).map_err(translated)?;
         connection.busy_handler(Some(wait_a_little)).map_err(translated)?;
         // Else every statement whose plan could depend on a value is compiled again at each use of another value: a
         // quarter of all that a claim computes.
@@ -320,7 +332,7 @@ mod tests {
 
     fn fresh(directory: &Path) -> SqliteStore {
         let deadline = Deadline::after(Duration::from_secs(5));
-        let options = OpenOptions { deadline, journal: Journal::Truncate, retry: Duration::ZERO };
+        let options = OpenOptions { deadline, journal: Journal::Truncate, storage: StorageKind::Local };
         SqliteStore::create(&directory.join("coordination.db"), options, None).expect("a database")
     }
 

@@ -1,0 +1,9 @@
+//! The binary as its users meet it: whole processes, in an environment that nothing from outside reaches.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(clippy::disallowed_methods, reason = "tests prepare files, environments and moments by themselves")]
+
+mod crash;
+mod project;
+mod shared;
+mod storm;

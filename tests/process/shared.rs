@@ -1,0 +1,154 @@
+//! Boards that several hosts use at once: hosts here are processes with a host id and a runtime directory of their own.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::project::Project;
+
+fn shared() -> Project {
+    let project = Project::bare();
+    project.ok(&["init", "--storage", "shared"]);
+    project
+}
+
+/// Eight processes with locks that say yes and do nothing. `host_of` says on which host each runs.
+fn without_locks(host_of: impl Fn(usize) -> String + Sync) {
+    let project = shared();
+    let tasks = 32;
+    let lines: String = (0..tasks).map(|n| format!("{{\"module\":\"t{n}\",\"title\":\"T\"}}\n")).collect();
+    std::fs::write(project.root.join("plan.jsonl"), lines).unwrap();
+    project.ok(&["intake", "--from", "plan.jsonl"]);
+    let project = project.with_fault("FAULT_NO_LOCKS", 1);
+    std::thread::scope(|scope| {
+        for worker in 0..8 {
+            let (project, host, agent) = (&project, host_of(worker), format!("w{worker}"));
+            scope.spawn(move || {
+                assert_eq!(project.run_as_host(&host, &["init-agent", "--thread-key", &agent]).code, 0);
+                loop {
+                    let run = project.run_as_host(&host, &["claim-next", "--agent-id", &agent, "--json"]);
+                    match run.code {
+                        0 => {
+                            let (module, token) = (&run.json()["task"]["module"], &run.json()["lease"]["token"]);
+                            let finish = [
+                                "finish",
+                                module.as_str().unwrap(),
+                                "--agent-id",
+                                &agent,
+                                "--lease-token",
+                                token.as_str().unwrap(),
+                                "--summary",
+                                "done",
+                                "--changed-path",
+                                "x",
+                            ];
+                            let run = project.run_as_host(&host, &finish);
+                            assert_eq!(run.code, 0, "{run:?}");
+                        }
+                        3 => {}
+                        10 => break,
+                        _ => panic!("{run:?}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(project.count("SELECT count(*) FROM tasks WHERE state = 'done' AND attempts = 1"), tasks);
+    assert_eq!(project.count("SELECT count(*) FROM attempts"), tasks, "nothing was given twice");
+    project.must_be_sound();
+    assert!(!project.plan(".callboard/lock.d").exists(), "nobody left a lock behind");
+}
+
+#[test]
+fn eight_processes_without_working_locks_lose_nothing() {
+    without_locks(|_| "host-a".to_owned());
+}
+
+#[test]
+fn eight_hosts_without_working_locks_lose_nothing() {
+    without_locks(|worker| format!("host-{worker}"));
+}
+
+#[test]
+fn a_stopped_holder_that_was_broken_changes_nothing_more() {
+    let project = shared();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    // Stops inside its transaction, with rows written to its cache and its journal about to be opened.
+    let stopping = project.with_fault("FAULT_STOP_AT", 1);
+    let mut stopped = stopping.command_as_host("host-a", &["add-task", "lost", "--title", "Never committed"]);
+    let mut stopped = stopped.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until(|| state_of(stopped.id()) == Some('T'));
+    let other = stopping.without_faults();
+    let begin = Instant::now();
+    let run = other.run_as_host("host-b", &["add-task", "b", "--title", "By another host"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(begin.elapsed() >= Duration::from_secs(14), "a living holder is given its time");
+    let before = std::fs::read(other.plan("coordination.db")).unwrap();
+    let resumed = std::process::Command::new("kill").args(["-CONT", &stopped.id().to_string()]).status().unwrap();
+    assert!(resumed.success());
+    let code = stopped.wait().unwrap().code();
+    assert_eq!(code, Some(7), "it ends where it stands");
+    assert_eq!(std::fs::read(other.plan("coordination.db")).unwrap(), before, "not a byte was changed");
+    assert_eq!(other.count("SELECT count(*) FROM tasks WHERE module IN ('a', 'b')"), 2);
+    assert_eq!(other.count("SELECT count(*) FROM tasks WHERE module = 'lost'"), 0);
+    let again = other.run_as_host("host-a", &["add-task", "lost", "--title", "On time"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    other.must_be_sound();
+}
+
+#[test]
+fn a_holder_that_died_on_this_host_is_broken_at_once() {
+    let project = shared().with_fault("FAULT_KILL_AT", 1);
+    assert_eq!(project.run_as_host("host-a", &["add-task", "a", "--title", "A"]).code, -9);
+    assert!(project.plan(".callboard/lock.d").exists(), "it left its lock");
+    let project = project.without_faults();
+    let begin = Instant::now();
+    assert_eq!(project.run_as_host("host-a", &["add-task", "b", "--title", "B"]).code, 0);
+    assert!(begin.elapsed() < Duration::from_secs(10), "no look is needed to know that it is dead");
+    project.must_be_sound();
+}
+
+#[test]
+fn a_board_with_a_write_ahead_log_is_refused_on_shared_storage() {
+    let project = Project::bare();
+    project.refused(&["init", "--storage", "shared", "--journal", "wal"], 9, "wrong_place");
+    let project = Project::bare();
+    project.ok(&["init", "--journal", "wal"]);
+    project.ok(&["add-task", "a", "--title", "A"]);
+    let run = project.run(&["init", "--storage", "shared", "--json"]);
+    assert_ne!(run.code, 0, "{run:?}");
+    project.ok(&["tasks"]);
+}
+
+#[test]
+fn a_local_board_met_through_shared_storage_is_refused_and_can_be_turned() {
+    let project = Project::new();
+    let through = |project: &Project, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        let output = command.env("CALLBOARD_TEST_FILE_SYSTEM", "nfs").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, _, said) = through(&project, &["tasks"]);
+    assert_eq!(code, Some(9), "{said}");
+    assert!(said.contains("callboard init --storage shared"), "{said}");
+    project.ok(&["init", "--storage", "shared"]);
+    assert_eq!(through(&project, &["tasks"]).0, Some(0));
+    project.ok(&["tasks"]);
+    // Without atomic rename there is nothing to build a lock on.
+    let mut command = project.command(&["add-task", "a", "--title", "A"]);
+    let output = command.env("CALLBOARD_TEST_FILE_SYSTEM", "fuse.s3fs").output().unwrap();
+    assert_eq!(output.status.code(), Some(9));
+}
+
+/// The state letter of a process.
+fn state_of(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+fn wait_until(done: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it never happened");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

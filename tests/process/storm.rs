@@ -1,0 +1,102 @@
+//! Many processes at one board: every task is given once, and no error reaches anybody.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::project::Project;
+
+const TASKS: usize = 60;
+
+fn plan(project: &Project, tasks: usize) {
+    let line = |n: usize| {
+        let review = if n.is_multiple_of(4) { "required" } else { "none" };
+        let needs = if n % 5 == 4 { format!(",\"depends_on\":[\"t{}\"]", n - 1) } else { String::new() };
+        format!("{{\"module\":\"t{n}\",\"title\":\"Task {n}\",\"review\":\"{review}\"{needs}}}\n")
+    };
+    std::fs::write(project.root.join("plan.jsonl"), (0..tasks).map(line).collect::<String>()).unwrap();
+    project.ok(&["intake", "--from", "plan.jsonl"]);
+}
+
+/// A loop of `claim` and what `close` does with the answer, until the board is complete.
+fn work(project: &Project, agent: &str, claim: &str, close: &[&str]) -> Vec<String> {
+    let mut served = Vec::new();
+    loop {
+        let run = project.run(&[claim, "--agent-id", agent, "--json"]);
+        match run.code {
+            0 => {
+                let reply = run.json();
+                let (module, token) =
+                    (reply["task"]["module"].as_str().unwrap(), reply["lease"]["token"].as_str().unwrap());
+                let words = [&[close[0], module, "--agent-id", agent, "--lease-token", token], &close[1..]].concat();
+                project.ok(&words);
+                served.push(module.to_owned());
+            }
+            3 => {}
+            10 => return served,
+            code => panic!("{agent} was told {code}: {run:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_task_is_given_once() {
+    let project = Project::new();
+    plan(&project, TASKS);
+    let workers: Vec<String> = (0..6).map(|n| format!("w{n}")).collect();
+    let reviewers = ["r0", "r1"];
+    workers.iter().for_each(|key| drop(project.ok(&["init-agent", "--thread-key", key])));
+    reviewers.iter().for_each(|key| drop(project.ok(&["init-agent", "--thread-key", key, "--role", "reviewer"])));
+    let served: Vec<String> = std::thread::scope(|scope| {
+        let project = &project;
+        let finish = ["finish", "--summary", "done", "--changed-path", "a"];
+        let at_work: Vec<_> =
+            workers.iter().map(|key| scope.spawn(move || work(project, key, "claim-next", &finish))).collect();
+        let at_review: Vec<_> = reviewers
+            .iter()
+            .map(|key| scope.spawn(move || work(project, key, "claim-review-next", &["approve"])))
+            .collect();
+        at_review.into_iter().for_each(|reviewer| drop(reviewer.join().unwrap()));
+        at_work.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    served.iter().for_each(|module| *times.entry(module).or_default() += 1);
+    assert_eq!((served.len(), times.len()), (TASKS, TASKS), "each once");
+    assert_eq!(project.count("SELECT count(*) FROM attempts WHERE outcome = 'finished'"), 60);
+    assert_eq!(project.count("SELECT count(*) FROM verdicts"), 15);
+    project.must_be_sound();
+    let (board, shown) = project.revisions();
+    assert_eq!(board, shown, "the last one to leave shows everything");
+    assert!(project.page("STATUS.md").contains("**Complete.** 60 of 60 tasks are done."));
+}
+
+#[test]
+fn fifty_readers_do_not_starve_a_writer() {
+    let project = Project::new();
+    plan(&project, 20);
+    let (project, stop) = (&project, &AtomicBool::new(false));
+    let before = project.count("SELECT revision FROM board");
+    std::thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut reader = project.command(&["tasks"]);
+                    let status = reader.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+                    assert!(status.success(), "a reader is never refused");
+                }
+            });
+        }
+        for at in 0..10 {
+            // The lock's own deadline says whether it starved.
+            let run = project.run(&["add-task", &format!("new{at}"), "--title", "New"]);
+            if run.code != 0 {
+                stop.store(true, Ordering::Relaxed);
+                panic!("{run:?}");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    // Looking at the board wrote nothing.
+    assert_eq!(project.count("SELECT revision FROM board"), before + 10);
+    assert_eq!(project.count("SELECT presence FROM board"), 0);
+}
