@@ -15,7 +15,7 @@ use crate::board::look::{Look, Moment};
 use crate::board::mutation::{self, Answer, Committed, LateResult, Naming, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Touched, Turn};
-use crate::domain::id::{LeaseToken, RequestId, SessionId};
+use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::time::Millis;
 use crate::platform::deadline::Deadline;
@@ -134,10 +134,16 @@ impl App {
         Place::open(&locate::project(&self.settings)?, &self.settings)
     }
 
-    /// This host.
+    /// This host. Refuses an id that is none.
     pub fn host(&self) -> Result<Host, Refusal> {
         let settings = &self.settings;
-        Host::this(settings.host_id.as_deref(), &settings.state, &settings.entropy).map_err(|error| refusal(&error))
+        let host = Host::this(settings.host_id.as_deref(), &settings.state, &settings.entropy)
+            .map_err(|error| refusal(&error))?;
+        let checked = host.id.parse::<HostId>();
+        checked.map(|_| host).map_err(|error| {
+            Refusal::new(Code::InvalidValue, error.to_string())
+                .hint("give another CALLBOARD_HOST_ID, or remove the file host-id that callboard keeps for this host")
+        })
     }
 
     /// Commits `work` on the board, then shows it. Refuses as the work does, and with what the place, the lock and the
@@ -345,7 +351,7 @@ impl App {
     fn own_moment(&self, host: &Host) -> Moment {
         let clock = &self.settings.clock;
         Moment {
-            host: host.id.parse().unwrap_or_else(|_| "unnamed".parse().expect("a slug")),
+            host: host.id.parse().expect("App::host has checked it"),
             boot: host.boot.clone(),
             boot_clock: clock.boot_ms(),
             wall: Millis(clock.wall_ms()),

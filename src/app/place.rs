@@ -146,7 +146,7 @@ pub fn create(plan: &Path, storage: StorageKind, journal: Journal, board: String
     let path = plan.join(INTERNAL).join("place.json");
     let content = PlaceFile { format: FORMAT, storage, journal, board };
     let json = serde_json::to_vec(&content).expect("words and numbers have a JSON form");
-    match file::create_new(&path, &json) {
+    match file::create_new(&path, &json, &content.board) {
         Ok(()) => Ok(true),
         Err(error) if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) => Ok(false),
         Err(error) => Err(refusal(&error)),

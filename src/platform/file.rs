@@ -82,13 +82,40 @@ pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
     file.write_all(content).map_err(PlatformError::file("write", path))
 }
 
-/// Creates a file that must not exist yet, complete and synced. Fails with `AlreadyExists` if it does.
-pub fn create_new(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
-    let mut file =
-        options().write(true).create_new(true).mode(0o600).open(path).map_err(PlatformError::file("create", path))?;
+/// Creates a file that must not exist yet, complete and synced: it appears with its content or not at all, whatever
+/// dies. `writer` tells temporary files apart. Fails with `AlreadyExists` if it does.
+pub fn create_new(path: &Path, content: &[u8], writer: &str) -> Result<(), PlatformError> {
+    let beside = beside(path, writer);
+    let opened = options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+    let mut file = opened.map_err(PlatformError::file("create", path))?;
     share(&file, path);
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(PlatformError::file("write", path))?;
+    let named = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| name_new(&beside, path));
+    if let Err(error) = named {
+        let _ = fs::remove_file(&beside);
+        return Err(PlatformError::file("create", path)(error));
+    }
     sync_directory_of(path)
+}
+
+/// Gives a file a name that nobody has yet.
+fn name_new(beside: &Path, path: &Path) -> std::io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+            // Some file systems cannot; a second name does the same in two steps.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return done.map_err(Into::into),
+        }
+    }
+    fs::hard_link(beside, path)?;
+    fs::remove_file(beside)
+}
+
+fn beside(path: &Path, writer: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{writer}.tmp"))
 }
 
 /// Makes the entries of the directory that `path` is in durable.
@@ -109,8 +136,7 @@ pub enum Durability {
 /// Replaces a file: it is written beside its name and renamed. `writer` tells temporary files of different hosts apart;
 /// writers of one host must hold a lock, so that a killed one leaves one stale file and not many.
 pub fn replace(path: &Path, content: &[u8], writer: &str, durability: Durability) -> Result<(), PlatformError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside: PathBuf = path.with_file_name(format!(".{name}.{writer}.tmp"));
+    let beside = beside(path, writer);
     let mut file = options()
         .write(true)
         .create(true)

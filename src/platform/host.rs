@@ -48,24 +48,13 @@ fn kept_id(state: &Path, entropy: &Entropy) -> Result<String, PlatformError> {
     }
     std::fs::create_dir_all(state).map_err(PlatformError::file("create", state))?;
     let id = format!("h-{}", entropy.hex(8)?);
-    match file::create_new(&path, format!("{id}\n").as_bytes()) {
-        // Another process was faster, and may still be writing: its line is there in a moment or was there at once.
-        Err(error) if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) => settled_id(&path),
+    match file::create_new(&path, format!("{id}\n").as_bytes(), &id) {
+        // Another process was faster.
+        Err(error) if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) => {
+            let empty = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is empty");
+            read_line(&path).ok_or_else(|| PlatformError::file("read", &path)(empty))
+        }
         other => other.map(|()| id),
-    }
-}
-
-fn settled_id(path: &Path) -> Result<String, PlatformError> {
-    let deadline = super::deadline::Deadline::after(std::time::Duration::from_secs(5));
-    loop {
-        if let Some(id) = read_line(path) {
-            return Ok(id);
-        }
-        if deadline.is_over() {
-            let empty = std::io::Error::new(std::io::ErrorKind::InvalidData, "it stays empty");
-            return Err(PlatformError::file("read", path)(empty));
-        }
-        deadline.nap(std::time::Duration::from_millis(5));
     }
 }
 

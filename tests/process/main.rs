@@ -4,6 +4,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files, environments and moments by themselves")]
 
 mod crash;
+mod pages;
+mod places;
 mod project;
+mod refusals;
 mod shared;
 mod storm;

@@ -1,0 +1,166 @@
+//! What is refused, with which code and exit, and that nothing was changed by it.
+
+use serde_json::Value;
+
+use crate::project::Project;
+
+struct Board {
+    project: Project,
+    token: String,
+}
+
+/// A board with a task held by `w`, one that is open, one that depends on it, and one that is done.
+fn board() -> Board {
+    let project = Project::new();
+    for line in ["held", "open", "done"] {
+        project.ok(&["add-task", line, "--title", line]);
+    }
+    project.ok(&["add-task", "later", "--title", "later", "--depends-on", "open"]);
+    project.ok(&["init-agent", "--thread-key", "w", "--max-tasks", "3"]);
+    project.ok(&["init-agent", "--thread-key", "other"]);
+    let done = project.json(&["claim", "done", "--agent-id", "w"]);
+    let token = done["lease"]["token"].as_str().unwrap();
+    project.ok(&["finish", "done", "--agent-id", "w", "--lease-token", token, "--summary", "s", "--changed-path", "p"]);
+    let held = project.json(&["claim", "held", "--agent-id", "w"]);
+    let token = held["lease"]["token"].as_str().unwrap().to_owned();
+    Board { project, token }
+}
+
+#[test]
+fn every_refusal_has_its_code_and_changes_nothing() {
+    let Board { project, token } = board();
+    let revision = project.count("SELECT revision FROM board").to_string();
+    let table: &[(&str, i32, &str)] = &[
+        ("claim-next --agent-id w --no-such-flag", 2, "usage"),
+        ("no-such-command", 2, "usage"),
+        ("claim-next --agent-id w --ttl-seconds 0", 2, "usage"),
+        ("claim-next --agent-id w --ttl-seconds 86401", 2, "usage"),
+        ("add-task x --title T --priority 5", 2, "usage"),
+        ("add-task ../x --title T", 2, "usage"),
+        ("add-task open --title T", 4, "module_exists"),
+        ("add-task x --title T --depends-on nowhere", 4, "unknown_module"),
+        ("show nowhere", 4, "unknown_module"),
+        ("claim nowhere --agent-id w", 4, "unknown_module"),
+        ("claim open --agent-id nobody", 4, "unknown_agent"),
+        ("claim open --session-id s-nobody", 4, "unknown_session"),
+        ("claim open", 4, "agent_required"),
+        ("claim later --agent-id w", 4, "not_ready"),
+        ("claim done --agent-id w", 4, "wrong_state"),
+        ("claim held --agent-id other", 5, "held"),
+        ("depend open --on later", 4, "cycle"),
+        ("depend open --on open", 4, "cycle"),
+        ("depend held --on open", 4, "force_required"),
+        ("finish held --agent-id w --summary s --changed-path p", 4, "proof_required"),
+        ("finish held --agent-id w --lease-token wrong --summary s --changed-path p", 6, "stale_lease"),
+        ("finish held --agent-id other --lease-token wrong --summary s --changed-path p", 6, "stale_lease"),
+        ("heartbeat open --agent-id w --lease-token TOKEN", 6, "stale_lease"),
+        ("approve held --as-human", 4, "wrong_state"),
+        ("cancel-task open --reason r", 4, "human_required"),
+        ("unblock open", 4, "wrong_state"),
+        ("reopen-task open --reason r --as-human", 4, "wrong_state"),
+        ("add-task x --title T --expected-revision 1", 6, "stale_revision"),
+        ("edit-task open --title T --expected-task-revision 9", 6, "stale_task_revision"),
+        ("lease-reclaim open --force --reason r --as-human", 6, "stale_lease"),
+        ("intake --from no-such-file", 2, "usage"),
+        ("close-session --agent-id nobody", 4, "unknown_agent"),
+    ];
+    let rows = "SELECT (SELECT sum(revision + epoch) FROM tasks) * 1000 + (SELECT revision FROM board)";
+    let before = project.count(rows);
+    for (line, exit, code) in table {
+        let line = line.replace("TOKEN", &token);
+        let words: Vec<&str> = line.split(' ').collect();
+        let refused = project.refused(&words, *exit, code);
+        assert!(refused["error"]["hint"].is_string(), "{line}: a hint names what helps: {refused}");
+        assert_eq!(project.count(rows), before, "{line} changed something");
+    }
+    let exact = ["add-task", "x", "--title", "T", "--expected-revision", &revision];
+    project.ok(&exact);
+}
+
+#[test]
+fn a_stale_session_is_told_how_to_come_back() {
+    let project = Project::new();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    let first = project.json(&["init-agent", "--thread-key", "w"]);
+    let old = first["session_id"].as_str().unwrap();
+    project.ok(&["claim", "a", "--session-id", old]);
+    let second = project.json(&["init-agent", "--thread-key", "w"]);
+    assert_eq!(second["resumed"][0]["module"], "a");
+    let refused = project.refused(&["heartbeat", "a", "--session-id", old], 6, "stale_session");
+    assert_eq!(refused["error"]["hint"], "callboard init-agent --thread-key 'w' --window-id main");
+    let new = second["session_id"].as_str().unwrap();
+    project.ok(&["heartbeat", "a", "--session-id", new]);
+    project.ok(&["reap-sessions", "--max-age-seconds", "0"]);
+    project.ok(&["heartbeat", "a", "--session-id", new]);
+}
+
+#[test]
+fn odd_texts_are_taken_whole_or_refused() {
+    let project = Project::new();
+    let long = "ä".repeat(50_000);
+    project.ok(&["add-task", "long", "--title", "Long", "--body", &long]);
+    assert_eq!(project.json(&["show", "long"])["task"]["body"].as_str(), Some(long.as_str()));
+    project.ok(&["add-task", "lines", "--title", "one\ntwo\r\n\tthree \u{1b}[0m"]);
+    let title = project.json(&["show", "lines"])["task"]["title"].as_str().unwrap().to_owned();
+    assert!(!title.chars().any(char::is_control), "{title:?}");
+    project.refused(&["add-task", "huge", "--title", &"x".repeat(100_000)], 2, "invalid_value");
+    project.refused(&["add-task", "empty", "--title", " \n "], 2, "invalid_value");
+    for module in ["a/b", "..", "-x", "a b", "", "é", "a\u{7}"] {
+        let run = project.run(&["add-task", "--title", "T", "--json", "--module", module]);
+        assert_eq!(run.code, 2, "{module:?}: {run:?}");
+    }
+    assert!(project.ok(&["summary"]).len() < 4_000);
+    assert!(project.page("STATUS.md").len() < 10_000, "pages show titles, never bodies");
+}
+
+#[test]
+fn texts_come_from_files_and_standard_input() {
+    let project = Project::new();
+    std::fs::write(project.root.join("body.md"), "from a file $(not run)\n").unwrap();
+    project.ok(&["add-task", "a", "--title", "@@literal", "--body", "@body.md"]);
+    let task = &project.json(&["show", "a"])["task"];
+    assert_eq!((task["title"].as_str(), task["body"].as_str()), (Some("@literal"), Some("from a file $(not run)")));
+    let mut command = project.command(&["add-task", "b", "--title", "B", "--body", "-"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"from a pipe").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(project.json(&["show", "b"])["task"]["body"], "from a pipe");
+    project.refused(&["add-task", "c", "--title", "@missing"], 2, "usage");
+}
+
+#[test]
+fn a_request_is_answered_again_after_its_process_died() {
+    let Board { project, .. } = board();
+    let claim = ["claim-next", "--agent-id", "other", "--request-id", "mine"];
+    let first = project.json(&claim);
+    let again = project.json(&claim);
+    assert_eq!((&first["replayed"], &again["replayed"]), (&Value::Null, &Value::Bool(true)));
+    assert_eq!((&first["lease"]["token"], &first["revision"]), (&again["lease"]["token"], &again["revision"]));
+    project.refused(&["claim-next", "--agent-id", "w", "--request-id", "mine"], 4, "request_id_reused");
+}
+
+#[test]
+fn a_plan_is_imported_whole_or_not_at_all() {
+    let project = Project::new();
+    let write = |text: &str| std::fs::write(project.root.join("plan.md"), text).unwrap();
+    write("- [ ] One {module=one}\n  - [x] Part {module=part}\n- [ ] Two {module=two depends=nowhere}\n");
+    let refused = project.refused(&["intake", "--from", "plan.md"], 4, "import_line");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("line 3"), "{refused}");
+    assert_eq!(project.count("SELECT count(*) FROM tasks"), 0);
+    write("- [ ] One {module=one}\n  - [x] Part {module=part}\n- [ ] Two {module=two depends=one}\n");
+    let dry = project.json(&["intake", "--from", "plan.md", "--dry-run"]);
+    assert_eq!((dry["added"].as_u64(), project.count("SELECT count(*) FROM tasks")), (Some(3), 0));
+    assert_eq!(project.json(&["intake", "--from", "plan.md"])["added"], 3);
+    let again = project.json(&["intake", "--from", "plan.md"]);
+    assert_eq!((&again["added"], &again["unchanged"]), (&Value::from(0), &Value::from(3)));
+    assert_eq!(project.json(&["show", "one"])["task"]["depends_on"][0], "part");
+    assert_eq!(project.json(&["show", "part"])["task"]["state"], "done");
+    // What the board exports, another board imports.
+    let full = project.json(&["tasks"]);
+    let lines: Vec<String> = full["tasks"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    let other = Project::new();
+    std::fs::write(other.root.join("plan.jsonl"), lines.join("\n")).unwrap();
+    assert_eq!(other.json(&["intake", "--from", "plan.jsonl"])["added"], 3);
+    write("- [ ] One {module=circle depends=square}\n- [ ] Two {module=square depends=circle}\n");
+    project.refused(&["intake", "--from", "plan.md"], 4, "cycle");
+}
