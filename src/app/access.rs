@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::refusal;
 use super::locate;
 use super::locks::{self, Held};
+use super::pages::picture;
 use super::place::Place;
 use super::pulse;
 use super::settings::Settings;
@@ -14,7 +15,7 @@ use crate::board::caller::Caller;
 use crate::board::look::{Look, Moment};
 use crate::board::mutation::{self, Answer, Committed, LateResult, Naming, Refused};
 use crate::board::pages::Picture;
-use crate::board::turn::{Names, Touched, Turn};
+use crate::board::turn::{Names, Turn};
 use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::time::Millis;
@@ -22,13 +23,9 @@ use crate::platform::deadline::Deadline;
 use crate::platform::entropy::Entropy;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
-use crate::projection::error::ProjectionError;
-use crate::projection::refresh::{Desk, Shown, Target};
 use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
 use crate::store::{Access, Store as _};
 
-/// Pages may be this far behind a heartbeat, in milliseconds: nobody reads a deadline to the second.
-const PAGES_BEHIND_MS: i64 = 10_000;
 /// The place file changes at most once in a board's life.
 const PLACE_TRIES: usize = 3;
 
@@ -234,21 +231,6 @@ impl App {
         Ok(Seen { answer, revision })
     }
 
-    /// Makes the pages show the board as it is; says what is worth saying.
-    pub fn show_pages(&self) -> Result<Vec<String>, Refused> {
-        let host = self.host().map_err(unread)?;
-        let place = self.place().map_err(unread)?;
-        let picture = self.picture(&host).map_err(|error| unread(shown(error)))?;
-        let board = &picture.board;
-        let target =
-            Target { generation: board.generation.clone(), revision: board.revision, presence: board.presence };
-        let mut warnings = Vec::new();
-        let desk = self.desk(&place, &host).map_err(unread)?;
-        let done = desk.refresh(&target, Some(picture), || self.picture(&host), || None, &mut warnings);
-        done.map_err(|error| unread(shown(error)))?;
-        Ok(warnings)
-    }
-
     fn whole<'a>(
         &self,
         order: &'a Order,
@@ -293,7 +275,7 @@ impl App {
     }
 
     /// The same for a look. After a crash the journal must be rolled back, which readers cannot do side by side.
-    fn locked_to_read(&self, host: &Host) -> Result<(Place, Held), Refusal> {
+    pub(super) fn locked_to_read(&self, host: &Host) -> Result<(Place, Held), Refusal> {
         let (place, held) = self.locked(Share::Readers, host)?;
         let journal = place.plan.join("coordination.db-journal");
         if std::fs::metadata(journal).is_ok_and(|meta| meta.len() > 0) {
@@ -348,7 +330,7 @@ impl App {
         Ok(Moment { wall: Millis(wall), ..self.own_moment(host) })
     }
 
-    fn own_moment(&self, host: &Host) -> Moment {
+    pub(super) fn own_moment(&self, host: &Host) -> Moment {
         let clock = &self.settings.clock;
         Moment {
             host: host.id.parse().expect("App::host has checked it"),
@@ -357,83 +339,9 @@ impl App {
             wall: Millis(clock.wall_ms()),
         }
     }
-
-    fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
-        let lock = locks::queue_directory(place, &self.settings)?.join("projection");
-        Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone() })
-    }
-
-    /// State is shown at once; presence when the pages are well behind, or show an older revision after a crash.
-    fn pages_are_due<T>(&self, place: &Place, committed: &Committed<T>) -> bool {
-        match committed.touched {
-            Touched::State => true,
-            Touched::Nothing => false,
-            Touched::Presence => {
-                let marker = crate::projection::marker::Marker::read(&place.internal().join("projected"));
-                marker.is_none_or(|marker| {
-                    marker.revision < committed.revision || self.settings.clock.wall_ms() - marker.at > PAGES_BEHIND_MS
-                })
-            }
-        }
-    }
-
-    /// Brings the pages up to date; says whether they are behind. The write is committed whatever happens here.
-    fn show<T>(
-        &self,
-        place: &Place,
-        host: &Host,
-        committed: &Committed<T>,
-        first: Option<Picture>,
-        warnings: &mut Vec<String>,
-    ) -> bool {
-        let Some(pulse) = &committed.pulse else { return false };
-        if !self.pages_are_due(place, committed) {
-            return false;
-        }
-        let shown = self.desk(place, host).map_err(ProjectionError::from).and_then(|desk| {
-            let target =
-                Target { generation: pulse.generation.clone(), revision: pulse.revision, presence: pulse.presence };
-            let internal = place.internal();
-            let newest = || {
-                let generation = target.generation.clone();
-                pulse::target(&internal).map(|newest| Target { generation, ..newest })
-            };
-            desk.refresh(&target, first, || self.picture(host), newest, warnings)
-        });
-        match shown {
-            Ok(Shown::Yes) => false,
-            Ok(Shown::Behind) => true,
-            Err(error) => {
-                warnings.push(format!("the pages are behind: {error}"));
-                true
-            }
-        }
-    }
-
-    /// The newest state, read under the lock.
-    fn picture(&self, host: &Host) -> Result<Picture, ProjectionError> {
-        let (place, held) = self.locked_to_read(host)?;
-        let mut store = self.store(&place, &held)?;
-        Ok(picture(&mut store, &place, host, self)?)
-    }
 }
 
-fn picture(store: &mut SqliteStore, place: &Place, host: &Host, app: &App) -> Result<Picture, Refusal> {
-    let transaction = store.begin(Access::Read)?;
-    let mut picture = Look::begin(&*transaction, &Caller::default(), &app.own_moment(host))?.picture()?;
-    picture.board.storage = Some(place.file.storage);
-    Ok(picture)
-}
-
-fn shown(error: ProjectionError) -> Refusal {
-    match error {
-        ProjectionError::Board(refusal) => refusal,
-        ProjectionError::Platform(error) => refusal(&error),
-        ProjectionError::Template { .. } => Refusal::new(Code::Internal, error.to_string()),
-    }
-}
-
-fn unread(refusal: Refusal) -> Refused {
+pub(super) fn unread(refusal: Refusal) -> Refused {
     Refused { refusal, revision: None }
 }
 

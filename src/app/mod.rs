@@ -7,6 +7,7 @@ pub mod error;
 pub mod init;
 pub mod locate;
 pub mod locks;
+pub mod pages;
 pub mod place;
 pub mod pulse;
 pub mod settings;

@@ -24,6 +24,8 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// The id of this host, where it is given.
     pub host_id: Option<String>,
+    /// What people call this host.
+    pub host_name: String,
     /// Where this host keeps what it must remember.
     pub state: PathBuf,
     /// Where this host keeps what ends with its processes.
@@ -62,6 +64,7 @@ impl Settings {
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             lock_timeout: lock_timeout()?,
             host_id: variable("CALLBOARD_HOST_ID").and_then(|id| id.into_string().ok()),
+            host_name: test_variable("CALLBOARD_TEST_HOST_NAME").unwrap_or_else(|| host::name().to_owned()),
             state: state.map_or_else(|| own.clone(), |state| state.join("callboard")),
             runtime: runtime.map_or(own, |runtime| runtime.join("callboard")),
             clock: clock(),

@@ -206,6 +206,7 @@ impl Turn<'_> {
 /// The refusal of a claim on what somebody else holds.
 pub(super) fn held_by_other(lease: &Lease, dial: crate::domain::time::Dial) -> Refusal {
     let (module, kind) = (&lease.module, lease.kind);
-    let message = format!("{module} is held by {} in session {} ({kind})", lease.agent, lease.session);
-    Refusal::new(Code::Held, message).hint("callboard claim-next").holder(&lease.holder(dial))
+    let holder = lease.holder(dial);
+    let message = format!("{module} is held by {} until {} ({kind})", lease.agent, holder.expires_at);
+    Refusal::new(Code::Held, message).hint("callboard claim-next").holder(&holder)
 }

@@ -324,7 +324,7 @@ impl Look<'_> {
         Ok(list)
     }
 
-    /// Offered tasks of a specialty that no agent aboard has.
+    /// Offered tasks of a specialty that no worker aboard has. A worker without specialties is as good for every task.
     fn unmanned(&self, list: &mut Vec<Stalled>) -> Result<(), Refusal> {
         let wanted = self.store.offered_specialties(STALLED_ROWS)?;
         if wanted.is_empty() {
@@ -332,8 +332,11 @@ impl Look<'_> {
         }
         let mut aboard: Vec<Specialty> = Vec::new();
         for session in self.store.sessions(SessionsOf::Live, ROSTER_ROWS)? {
-            let agent = self.store.agent(&session.agent)?;
-            aboard.extend(agent.into_iter().flat_map(|agent| agent.specialties));
+            let worker = self.store.agent(&session.agent)?.filter(|agent| agent.roles.contains(&Role::Worker));
+            match worker {
+                Some(worker) if worker.specialties.is_empty() => return Ok(()),
+                worker => aboard.extend(worker.into_iter().flat_map(|worker| worker.specialties)),
+            }
         }
         for specialty in wanted.into_iter().filter(|specialty| !aboard.contains(specialty)) {
             list.push(Stalled {

@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 
 use crate::app::App;
 use crate::ops::call::Facts;
-use crate::platform::host;
 use crate::workspace::git;
 
 /// The account, the terminal, and where the caller works.
@@ -12,7 +11,7 @@ pub(super) fn gather(app: &App) -> Facts {
     Facts {
         user: app.settings.user.clone(),
         terminal: std::io::stdin().is_terminal(),
-        workspace: git::workspace(&app.settings.directory, host::name()),
+        workspace: git::workspace(&app.settings.directory, &app.settings.host_name),
         changed_paths: Vec::new(),
     }
 }

@@ -7,6 +7,8 @@ mod crash;
 mod pages;
 mod places;
 mod project;
+mod readme;
 mod refusals;
 mod shared;
+mod snapshots;
 mod storm;

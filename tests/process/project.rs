@@ -117,7 +117,7 @@ impl Project {
             // Each process draws other names than the one before, and always the same ones.
             let seed = self.runs.fetch_add(1, Ordering::Relaxed);
             command.env("CALLBOARD_TEST_CLOCK", "1800000000000").env("CALLBOARD_TEST_SEED", seed.to_string());
-            command.env("CALLBOARD_HOST_ID", "h-test");
+            command.env("CALLBOARD_HOST_ID", "h-test").env("CALLBOARD_TEST_HOST_NAME", "stagehand");
         }
         if !self.faults.is_empty() {
             command.env("LD_PRELOAD", shim()).envs(self.faults.iter().map(|(name, value)| (name, value)));

@@ -32,7 +32,7 @@ impl Render for ClaimView {
             page.list("changed_paths", &submission.changed_paths);
         }
         if let Some(lies) = self.workspace.as_ref().and_then(workspace) {
-            page.field("earlier work", lies);
+            page.field("workspace", lies);
         }
         page.maybe("handoff", self.handoff.as_ref());
         page.maybe("finish", self.finish_command.as_ref());

@@ -24,9 +24,10 @@ impl Render for NextAction {
 
 fn counts(counts: &std::collections::BTreeMap<String, u64>) -> String {
     let of = |name: &str| counts.get(name).copied().unwrap_or_default();
-    let states = ["active", "review", "waiting", "ready", "open", "draft", "failed", "cancelled"];
+    let states = ["active", "review", "waiting", "open", "draft", "failed", "cancelled"];
+    let ready = |name: &str| if name == "open" { format!(" ({} ready)", of("ready")) } else { String::new() };
     let parts: Vec<String> =
-        states.iter().filter(|name| of(name) > 0).map(|name| format!("{} {name}", of(name))).collect();
+        states.iter().filter(|name| of(name) > 0).map(|name| format!("{} {name}{}", of(name), ready(name))).collect();
     let rest = if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) };
     format!("{} of {} done{rest}", of("done"), of("total"))
 }

@@ -1,0 +1,115 @@
+//! Showing what was committed: when pages are due, and how they are brought up to date after the lock was let go.
+//!
+//! **Invariants.** The write is committed whatever happens here: a failure is a warning.
+
+use super::access::{App, unread};
+use super::error::refusal;
+use super::locks;
+use super::place::Place;
+use super::pulse;
+use crate::board::caller::Caller;
+use crate::board::look::Look;
+use crate::board::mutation::{Committed, Refused};
+use crate::board::pages::Picture;
+use crate::board::turn::Touched;
+use crate::domain::refusal::{Code, Refusal};
+use crate::platform::host::Host;
+use crate::projection::error::ProjectionError;
+use crate::projection::marker::Marker;
+use crate::projection::refresh::{Desk, Shown, Target};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Access, Store as _};
+
+/// Pages may be this far behind a heartbeat, in milliseconds: nobody reads a deadline to the second.
+const PAGES_BEHIND_MS: i64 = 10_000;
+
+impl App {
+    /// Makes the pages show the board as it is; says what is worth saying.
+    pub fn show_pages(&self) -> Result<Vec<String>, Refused> {
+        let host = self.host().map_err(unread)?;
+        let place = self.place().map_err(unread)?;
+        let picture = self.picture(&host).map_err(|error| unread(shown(error)))?;
+        let board = &picture.board;
+        let target =
+            Target { generation: board.generation.clone(), revision: board.revision, presence: board.presence };
+        let mut warnings = Vec::new();
+        let desk = self.desk(&place, &host).map_err(unread)?;
+        let done = desk.refresh(&target, Some(picture), || self.picture(&host), || None, &mut warnings);
+        done.map_err(|error| unread(shown(error)))?;
+        Ok(warnings)
+    }
+
+    /// State is shown at once; presence when the pages are well behind, or show an older revision after a crash.
+    pub(super) fn pages_are_due<T>(&self, place: &Place, committed: &Committed<T>) -> bool {
+        match committed.touched {
+            Touched::State => true,
+            Touched::Nothing => false,
+            Touched::Presence => {
+                let marker = Marker::read(&place.internal().join("projected"));
+                marker.is_none_or(|marker| {
+                    marker.revision < committed.revision || self.settings.clock.wall_ms() - marker.at > PAGES_BEHIND_MS
+                })
+            }
+        }
+    }
+
+    /// Brings the pages up to date; says whether they are behind. The write is committed whatever happens here.
+    pub(super) fn show<T>(
+        &self,
+        place: &Place,
+        host: &Host,
+        committed: &Committed<T>,
+        first: Option<Picture>,
+        warnings: &mut Vec<String>,
+    ) -> bool {
+        let Some(pulse) = &committed.pulse else { return false };
+        if !self.pages_are_due(place, committed) {
+            return false;
+        }
+        let shown = self.desk(place, host).map_err(ProjectionError::from).and_then(|desk| {
+            let target =
+                Target { generation: pulse.generation.clone(), revision: pulse.revision, presence: pulse.presence };
+            let internal = place.internal();
+            let newest = || {
+                let generation = target.generation.clone();
+                pulse::target(&internal).map(|newest| Target { generation, ..newest })
+            };
+            desk.refresh(&target, first, || self.picture(host), newest, warnings)
+        });
+        match shown {
+            Ok(Shown::Yes) => false,
+            Ok(Shown::Behind) => true,
+            Err(error) => {
+                warnings.push(format!("the pages are behind: {error}"));
+                true
+            }
+        }
+    }
+
+    /// The newest state, read under the lock.
+    fn picture(&self, host: &Host) -> Result<Picture, ProjectionError> {
+        let (place, held) = self.locked_to_read(host)?;
+        let mut store = self.store(&place, &held)?;
+        Ok(picture(&mut store, &place, host, self)?)
+    }
+
+    fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
+        let lock = locks::queue_directory(place, &self.settings)?.join("projection");
+        Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone() })
+    }
+}
+
+pub(super) fn picture(store: &mut SqliteStore, place: &Place, host: &Host, app: &App) -> Result<Picture, Refusal> {
+    let transaction = store.begin(Access::Read)?;
+    let mut picture = Look::begin(&*transaction, &Caller::default(), &app.own_moment(host))?.picture()?;
+    picture.board.storage = Some(place.file.storage);
+    Ok(picture)
+}
+
+fn shown(error: ProjectionError) -> Refusal {
+    match error {
+        ProjectionError::Board(refusal) => refusal,
+        ProjectionError::Platform(error) => refusal(&error),
+        ProjectionError::Template { .. } => Refusal::new(Code::Internal, error.to_string()),
+    }
+}
