@@ -130,3 +130,81 @@ fn try_run<O: Operation>(matches: &ArgMatches, app: &App) -> Result<crate::ops::
     operation.prepare(&mut call, app)?;
     operation.run(&call, app)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use schemars::{JsonSchema, schema_for};
+
+    use super::*;
+
+    /// What the envelope of every answer has beside the reply.
+    const ENVELOPE: [&str; 9] =
+        ["ok", "revision", "request_id", "replayed", "nothing", "complete", "projection_behind", "warnings", "error"];
+
+    fn keys<T: JsonSchema>() -> BTreeSet<String> {
+        let schema = schema_for!(T).to_value();
+        schema["properties"].as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
+    }
+
+    fn ids(command: &Command) -> BTreeSet<String> {
+        command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+    }
+
+    /// The words of a command line without escapes.
+    fn words_of(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in line.chars() {
+            match quote {
+                Some(open) if c == open => quote = None,
+                None if matches!(c, '\'' | '"') => quote = Some(c),
+                None if c == ' ' => words.push(String::new()),
+                _ => words.last_mut().expect("there is one").push(c),
+            }
+        }
+        words
+    }
+
+    fn check<O: Operation>() {
+        let (own, shared) = (keys::<O>(), keys::<O::Call>());
+        let mut flags = ids(&O::augment_args(Command::new(O::NAME)));
+        // A module may stand without its flag.
+        flags.retain(|id| !matches!(id.as_str(), "task" | "tasks") || own.contains(id));
+        assert_eq!(own, flags, "{}: flags and fields are the same", O::NAME);
+        let mut flags = ids(&O::Call::augment_args(Command::new(O::NAME)));
+        if shared.contains("facts") {
+            flags.insert("facts".to_owned());
+        }
+        assert_eq!(shared, flags, "{}: flags and fields of the call are the same", O::NAME);
+        assert!(own.is_disjoint(&shared), "{}: {:?}", O::NAME, own.intersection(&shared));
+        assert_eq!(shared.contains("request_id"), O::KIND != Kind::Read, "{}: what changes is guarded", O::NAME);
+        let reply = keys::<O::Reply>();
+        assert!(!reply.is_empty(), "{} answers with an object", O::NAME);
+        for taken in ENVELOPE {
+            assert!(!reply.contains(taken), "{}: the envelope has {taken}", O::NAME);
+        }
+        let line = words_of(O::EXAMPLE);
+        let parsed = whole().try_get_matches_from(line).unwrap_or_else(|error| panic!("{}: {error}", O::EXAMPLE));
+        assert_eq!(parsed.subcommand_name(), Some(O::NAME), "{}", O::EXAMPLE);
+    }
+
+    macro_rules! check_all {
+        ($($operation:ty),+ $(,)?) => { $(check::<$operation>();)+ };
+    }
+
+    #[test]
+    fn every_operation_is_the_same_at_every_door() {
+        crate::catalogue!(check_all);
+    }
+
+    #[test]
+    fn the_parser_is_whole_and_every_command_says_what_it_does() {
+        whole().debug_assert();
+        for command in whole().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+        let names: Vec<_> = TABLE.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name])).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name means one thing");
+    }
+}

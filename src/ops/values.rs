@@ -86,15 +86,15 @@ pub struct ManyTasks {
     #[arg(value_name = "M", value_delimiter = ',')]
     tasks: Vec<Module>,
     /// The same, as a flag.
-    #[arg(long = "module", alias = "task", value_name = "M", value_delimiter = ',')]
-    modules: Vec<Module>,
+    #[arg(long, alias = "task", value_name = "M", value_delimiter = ',')]
+    module: Vec<Module>,
 }
 
 impl ManyTasks {
     /// Their names, each once, in the order given.
     pub fn names(&self) -> Vec<Module> {
         let mut names: Vec<Module> = Vec::new();
-        for module in self.tasks.iter().chain(&self.modules) {
+        for module in self.tasks.iter().chain(&self.module) {
             if !names.contains(module) {
                 names.push(module.clone());
             }
@@ -114,7 +114,7 @@ impl ManyTasks {
 
 impl From<Vec<Module>> for ManyTasks {
     fn from(tasks: Vec<Module>) -> Self {
-        Self { tasks, modules: Vec::new() }
+        Self { tasks, module: Vec::new() }
     }
 }
 
