@@ -79,7 +79,7 @@ fn lock_timeout() -> Result<Duration, Refusal> {
     let Some(text) = variable("CALLBOARD_LOCK_TIMEOUT") else { return Ok(LOCK_TIMEOUT) };
     let seconds = text.to_str().and_then(|text| text.parse().ok());
     seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
-        let message = format!("CALLBOARD_LOCK_TIMEOUT is a number of seconds, not {text:?}");
+        let message = format!("CALLBOARD_LOCK_TIMEOUT is a number of seconds, not {}", text.display());
         Refusal::new(Code::InvalidValue, message).hint("unset CALLBOARD_LOCK_TIMEOUT")
     })
 }

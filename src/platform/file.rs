@@ -109,7 +109,21 @@ fn name_new(beside: &Path, path: &Path) -> std::io::Result<()> {
             done => return done.map_err(Into::into),
         }
     }
-    fs::hard_link(beside, path)?;
+    match fs::hard_link(beside, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => move_content(beside, path),
+        linked => linked.and_then(|()| fs::remove_file(beside)),
+    }
+}
+
+/// The same where neither is possible: there the file is empty for a moment.
+fn move_content(beside: &Path, path: &Path) -> std::io::Result<()> {
+    let content = fs::read(beside)?;
+    let mut file = options().write(true).create_new(true).mode(0o600).open(path)?;
+    share(&file, path);
+    if let Err(error) = file.write_all(&content).and_then(|()| file.sync_all()) {
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
     fs::remove_file(beside)
 }
 

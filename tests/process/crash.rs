@@ -103,9 +103,7 @@ fn a_crash_between_commit_and_pages_is_healed_by_presence() {
 fn workers_killed_at_any_moment_lose_nothing() {
     let project = Project::new();
     let tasks = 24;
-    let lines: String = (0..tasks).map(|n| format!("{{\"module\":\"t{n}\",\"title\":\"T\"}}\n")).collect();
-    std::fs::write(project.root.join("plan.jsonl"), lines).unwrap();
-    project.ok(&["intake", "--from", "plan.jsonl"]);
+    project.import(24);
     let kills: usize = std::thread::scope(|scope| {
         let project = &project;
         let workers: Vec<_> = (0..4).map(|worker| scope.spawn(move || work(project, worker))).collect();

@@ -8,9 +8,7 @@ const PAGES: [&str; 4] = ["STATUS.md", "AGENTS.md", "SESSIONS.md", "state.json"]
 
 fn with_tasks(count: usize) -> Project {
     let project = Project::new();
-    let lines: String = (0..count).map(|n| format!("{{\"module\":\"t{n}\",\"title\":\"Task {n}\"}}\n")).collect();
-    std::fs::write(project.root.join("plan.jsonl"), lines).unwrap();
-    project.ok(&["intake", "--from", "plan.jsonl"]);
+    project.import(count);
     project.ok(&["init-agent", "--thread-key", "w"]);
     project.ok(&["claim-next", "--agent-id", "w"]);
     project

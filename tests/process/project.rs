@@ -86,7 +86,7 @@ impl Project {
     }
 
     /// The same with a fault in every process that is started from now on.
-    pub fn with_fault(mut self, variable: &'static str, value: impl ToString) -> Self {
+    pub fn with_fault(mut self, variable: &'static str, value: impl std::fmt::Display) -> Self {
         self.faults.push((variable, value.to_string()));
         self
     }
@@ -167,6 +167,18 @@ impl Project {
     /// A file of the plan directory.
     pub fn plan(&self, name: &str) -> PathBuf {
         self.root.join("project-plan").join(name)
+    }
+
+    /// Imports `count` plain tasks, t0 and on.
+    pub fn import(&self, count: usize) {
+        self.import_with(count, |_| String::new());
+    }
+
+    /// The same, each with more fields in JSON, from its comma on.
+    pub fn import_with(&self, count: usize, more: impl Fn(usize) -> String) {
+        let line = |n| format!("{{\"module\":\"t{n}\",\"title\":\"Task {n}\"{}}}", more(n));
+        std::fs::write(self.root.join("plan.jsonl"), (0..count).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        self.ok(&["intake", "--from", "plan.jsonl"]);
     }
 
     /// What a page shows.

@@ -15,9 +15,7 @@ fn shared() -> Project {
 fn without_locks(host_of: impl Fn(usize) -> String + Sync) {
     let project = shared();
     let tasks = 32;
-    let lines: String = (0..tasks).map(|n| format!("{{\"module\":\"t{n}\",\"title\":\"T\"}}\n")).collect();
-    std::fs::write(project.root.join("plan.jsonl"), lines).unwrap();
-    project.ok(&["intake", "--from", "plan.jsonl"]);
+    project.import(32);
     let project = project.with_fault("FAULT_NO_LOCKS", 1);
     std::thread::scope(|scope| {
         for worker in 0..8 {

@@ -8,14 +8,13 @@ use crate::project::Project;
 
 const TASKS: usize = 60;
 
+/// Every fourth task is reviewed, every fifth waits for the one before it.
 fn plan(project: &Project, tasks: usize) {
-    let line = |n: usize| {
+    project.import_with(tasks, |n| {
         let review = if n.is_multiple_of(4) { "required" } else { "none" };
         let needs = if n % 5 == 4 { format!(",\"depends_on\":[\"t{}\"]", n - 1) } else { String::new() };
-        format!("{{\"module\":\"t{n}\",\"title\":\"Task {n}\",\"review\":\"{review}\"{needs}}}\n")
-    };
-    std::fs::write(project.root.join("plan.jsonl"), (0..tasks).map(line).collect::<String>()).unwrap();
-    project.ok(&["intake", "--from", "plan.jsonl"]);
+        format!(",\"review\":\"{review}\"{needs}")
+    });
 }
 
 /// A loop of `claim` and what `close` does with the answer, until the board is complete.
@@ -45,8 +44,12 @@ fn every_task_is_given_once() {
     plan(&project, TASKS);
     let workers: Vec<String> = (0..6).map(|n| format!("w{n}")).collect();
     let reviewers = ["r0", "r1"];
-    workers.iter().for_each(|key| drop(project.ok(&["init-agent", "--thread-key", key])));
-    reviewers.iter().for_each(|key| drop(project.ok(&["init-agent", "--thread-key", key, "--role", "reviewer"])));
+    for key in &workers {
+        project.ok(&["init-agent", "--thread-key", key]);
+    }
+    for key in reviewers {
+        project.ok(&["init-agent", "--thread-key", key, "--role", "reviewer"]);
+    }
     let served: Vec<String> = std::thread::scope(|scope| {
         let project = &project;
         let finish = ["finish", "--summary", "done", "--changed-path", "a"];
@@ -56,11 +59,15 @@ fn every_task_is_given_once() {
             .iter()
             .map(|key| scope.spawn(move || work(project, key, "claim-review-next", &["approve"])))
             .collect();
-        at_review.into_iter().for_each(|reviewer| drop(reviewer.join().unwrap()));
+        for reviewer in at_review {
+            reviewer.join().unwrap();
+        }
         at_work.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     let mut times: HashMap<&str, usize> = HashMap::new();
-    served.iter().for_each(|module| *times.entry(module).or_default() += 1);
+    for module in &served {
+        *times.entry(module).or_default() += 1;
+    }
     assert_eq!((served.len(), times.len()), (TASKS, TASKS), "each once");
     assert_eq!(project.count("SELECT count(*) FROM attempts WHERE outcome = 'finished'"), 60);
     assert_eq!(project.count("SELECT count(*) FROM verdicts"), 15);
