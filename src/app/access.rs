@@ -1,5 +1,7 @@
 //! One operation on one board: the order of every change and of every look.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -312,11 +314,11 @@ impl App {
         }
     }
 
-    /// On shared storage every commit asks whether the lock is still held. A holder that slept so long that it was
+    /// On shared storage every commit and rollback asks whether the lock is still held. A holder that slept so long that it was
     /// broken ends here, without rollback: that would truncate the new holder's journal.
     pub(super) fn guard(held: &Held) -> Option<Guarded> {
         let fence = held.fence()?;
-        Some(Box::new(move || {
+        Some(Arc::new(move || {
             if !fence.holds() {
                 locks::leave_a_lost_lock();
             }

@@ -73,7 +73,7 @@ fn a_stopped_holder_that_was_broken_changes_nothing_more() {
     // Stops inside its transaction, with rows written to its cache and its journal about to be opened.
     let stopping = project.with_fault("FAULT_STOP_AT", 1);
     let mut stopped = stopping.command_as_host("host-a", &["add-task", "lost", "--title", "Never committed"]);
-    let mut stopped = stopped.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stopped = stopped.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until(|| state_of(stopped.id()) == Some('T'));
     let other = stopping.without_faults();
     let begin = Instant::now();
@@ -83,8 +83,8 @@ fn a_stopped_holder_that_was_broken_changes_nothing_more() {
     let before = std::fs::read(other.plan("coordination.db")).unwrap();
     let resumed = std::process::Command::new("kill").args(["-CONT", &stopped.id().to_string()]).status().unwrap();
     assert!(resumed.success());
-    let code = stopped.wait().unwrap().code();
-    assert_eq!(code, Some(7), "it ends where it stands");
+    let output = stopped.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "it ends where it stands: {output:?}");
     assert_eq!(std::fs::read(other.plan("coordination.db")).unwrap(), before, "not a byte was changed");
     assert_eq!(other.count("SELECT count(*) FROM tasks WHERE module IN ('a', 'b')"), 2);
     assert_eq!(other.count("SELECT count(*) FROM tasks WHERE module = 'lost'"), 0);

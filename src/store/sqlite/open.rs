@@ -8,6 +8,7 @@ use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -24,11 +25,11 @@ use crate::store::error::StoreError;
 const STALE_NAMES: Duration = Duration::from_secs(2);
 
 /// A board in a SQLite file.
-#[derive(Debug)]
 pub struct SqliteStore {
     connection: Connection,
     path: PathBuf,
     purpose: Purpose,
+    guard: Option<Guarded>,
 }
 
 /// An empty file is a new board for whoever makes one, and damage for everybody else.
@@ -38,8 +39,9 @@ enum Purpose {
     Create,
 }
 
-/// Asked by every commit; false ends it. May also not return.
-pub type Guarded = Box<dyn FnMut() -> bool + Send>;
+/// Asked by every commit and every rollback: whether the board's lock is still held. False ends a commit, and leaves the
+/// journal alone instead of a rollback. May also not return.
+pub type Guarded = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How to open.
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +85,12 @@ impl SqliteStore {
     }
 
     fn guarded(mut self, commit_guard: Option<Guarded>) -> Self {
-        if let Some(mut holds) = commit_guard {
+        if let Some(holds) = commit_guard.clone() {
             // SQLite's hook says true to roll back.
             let hook = move || !holds();
             self.connection.commit_hook(Some(hook)).expect("a hook on an open connection");
         }
+        self.guard = commit_guard;
         self
     }
 
@@ -130,7 +133,7 @@ impl SqliteStore {
             other => drop(other?),
         }
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, path: path.to_owned(), purpose })
+        Ok(Self { connection, path: path.to_owned(), purpose, guard: None })
     }
 
     fn back_up(connection: &Connection, path: &Path, format: i64) -> Kept<()> {
@@ -179,7 +182,7 @@ impl Store for SqliteStore {
             Access::Write => "BEGIN IMMEDIATE",
         };
         self.connection.execute_batch(begin).map_err(translated)?;
-        let transaction = SqliteTransaction { connection: &self.connection, open: true };
+        let transaction = SqliteTransaction { connection: &self.connection, guard: self.guard.as_ref(), open: true };
         match access {
             Access::Read => schema::demand_current(&self.connection)?,
             Access::Write => {
@@ -194,9 +197,9 @@ impl Store for SqliteStore {
 }
 
 /// One transaction of a [`SqliteStore`]. Dropping it rolls back.
-#[derive(Debug)]
 pub(super) struct SqliteTransaction<'a> {
     connection: &'a Connection,
+    guard: Option<&'a Guarded>,
     open: bool,
 }
 
@@ -266,7 +269,7 @@ impl Transaction for SqliteTransaction<'_> {
 
 impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
-        if self.open {
+        if self.open && self.guard.is_none_or(|holds| holds()) {
             // A failed commit may have rolled back already; then this is an error that means nothing.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
