@@ -166,6 +166,7 @@ impl Drop for HolderGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::deadline::Deadline;
 
     #[test]
     fn a_holder_survives_its_file() {
@@ -177,5 +178,22 @@ mod tests {
         let other = Host { id: "other".into(), ..host };
         assert_eq!(read.life(&other), Life::Elsewhere);
         assert!(Holder::parse("0000").is_none());
+    }
+
+    #[test]
+    fn a_holder_that_slept_gives_up_and_does_not_count_on() {
+        static LOST: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("holder-x");
+        let file = File::create(&path).expect("created");
+        let guard = HolderGuard::start(&path, file, || LOST.store(true, Ordering::Release));
+        assert!(guard.fence().holds());
+        // As if it had last counted a while ago: longer than a breaker waits.
+        guard.counting.last.store(clock::boot_ms() - LOST_AFTER_MS - 1, Ordering::Release);
+        let patience = Deadline::after(COUNT_EVERY * 5);
+        while !LOST.load(Ordering::Acquire) && !patience.is_over() {
+            patience.nap(std::time::Duration::from_millis(5));
+        }
+        assert!(LOST.load(Ordering::Acquire) && !guard.fence().holds());
     }
 }
