@@ -4,8 +4,13 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 0 | [`domain`]: rules without I/O |
-//! | 0 | [`platform`]: the operating system without rules |
+//! | 0 | [`domain`]: rules without I/O. [`platform`]: the operating system without rules |
+//! | 1 | [`store`]: the board's rows. [`workspace`]: git |
+//! | 2 | [`board`]: use-cases, one transaction each, and read models |
+//! | 3 | [`projection`]: the pages. [`intake`]: plans that somebody wrote |
+//! | 4 | [`app`]: finding a board, its place and its locks, one operation on it |
+//! | 5 | [`ops`]: the catalogue of operations, the same for every door |
+//! | 8 | [`cli`]: parse, call one operation, render |
 
 pub mod app;
 pub mod board;

@@ -5,7 +5,6 @@
 
 use serde_json::json;
 
-use super::leases::held_by_other;
 use super::mutation::{Answer, Outcome as Came};
 use super::queues::{Candidates, conflict_with};
 use super::turn::{Touched, Turn};
@@ -62,7 +61,7 @@ impl Turn<'_> {
                 return self.resume(lease, wish);
             }
             if lease.is_live(self.dial.lease) {
-                return Err(held_by_other(&lease, self.dial));
+                return Err(lease.held_by_other(self.dial));
             }
         }
         self.refuse_unconfirmed()?;

@@ -7,7 +7,7 @@ use crate::domain::attempt::Outcome;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::id::Module;
 use crate::domain::lease::{Lease, LeaseKind, Ttl, nobody_holds};
-use crate::domain::refusal::{Code, Refusal};
+use crate::domain::refusal::Refusal;
 use crate::domain::task::{Step, Task, TaskState};
 use crate::store::contract::LeasesOf;
 
@@ -201,12 +201,4 @@ impl Turn<'_> {
         }
         Ok(())
     }
-}
-
-/// The refusal of a claim on what somebody else holds.
-pub(super) fn held_by_other(lease: &Lease, dial: crate::domain::time::Dial) -> Refusal {
-    let (module, kind) = (&lease.module, lease.kind);
-    let holder = lease.holder(dial);
-    let message = format!("{module} is held by {} until {} ({kind})", lease.agent, holder.expires_at);
-    Refusal::new(Code::Held, message).hint("callboard claim-next").holder(&holder)
 }

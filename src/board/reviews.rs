@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::leases::held_by_other;
 use super::look::Look;
 use super::mutation::{Answer, Outcome as Came};
 use super::turn::{Touched, Turn};
@@ -39,7 +38,7 @@ impl Look<'_> {
             && lease.is_live(self.dial.lease)
             && Some(&lease.agent) != agent
         {
-            return Ok(Some(held_by_other(&lease, self.dial)));
+            return Ok(Some(lease.held_by_other(self.dial)));
         }
         match &task.reviewer {
             Some(reviewer) if Some(reviewer) != agent && self.is_aboard(reviewer)? => {
@@ -132,7 +131,7 @@ impl Turn<'_> {
         }
         if let Some(other) = previous.filter(|lease| lease.is_live(self.dial.lease)) {
             // The agent's own review in another of its windows.
-            return Err(held_by_other(&other, self.dial));
+            return Err(other.held_by_other(self.dial));
         }
         let submission = self.look().submission(before)?;
         let attempt = submission.expect("a task in review was handed in by an attempt").key;

@@ -148,6 +148,13 @@ impl Lease {
         Err(self.lost_to_holder(dial))
     }
 
+    /// The refusal of a claim on what somebody else holds.
+    pub fn held_by_other(&self, dial: Dial) -> Refusal {
+        let holder = self.holder(dial);
+        let message = format!("{} is held by {} until {} ({})", self.module, self.agent, holder.expires_at, self.kind);
+        Refusal::new(Code::Held, message).hint("callboard claim-next").holder(&holder)
+    }
+
     /// The refusal of a caller whose lease this is not.
     pub fn lost_to_holder(&self, dial: Dial) -> Refusal {
         let (module, kind) = (&self.module, self.kind);

@@ -11,6 +11,7 @@ pub mod claims;
 pub mod graph;
 pub mod intake;
 pub mod leases;
+pub mod lists;
 mod operation;
 pub mod reviews;
 pub mod sessions;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Caller, Changer};
 use super::claims::found;
-use super::tasks::{TaskReply, TasksReply};
+use super::lists::TasksReply;
+use super::tasks::TaskReply;
 use super::texts::Text;
 use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};

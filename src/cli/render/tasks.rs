@@ -6,7 +6,8 @@ use crate::board::views::TaskView;
 use crate::domain::profile::Review;
 use crate::domain::task::TaskState;
 use crate::domain::text;
-use crate::ops::tasks::{CancelReply, TaskReply, TasksReply};
+use crate::ops::lists::TasksReply;
+use crate::ops::tasks::{CancelReply, TaskReply};
 
 /// A title in a table: the rest is in `show`.
 const TITLE_SHOWN: usize = 48;

@@ -4,6 +4,7 @@ mod agents;
 mod attempts;
 mod boards;
 mod columns;
+mod error;
 mod events;
 mod graph;
 mod leases;

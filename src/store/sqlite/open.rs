@@ -1,4 +1,4 @@
-//! Opening the database, transactions, and what SQLite's errors mean.
+//! Opening the database, and transactions.
 //!
 //! **Locks.** The caller holds the board's lock before it opens and until after it closed; on shared storage that is the
 //! only order that never reads a stale page. SQLite's own locks are a second line: their busy handler should never fire.
@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags, Statement};
 
+use super::error::translated;
 use super::schema;
 use crate::domain::board::{Journal, StorageKind};
 use crate::platform::deadline::Deadline;
@@ -299,32 +299,6 @@ pub fn is_wal(path: &Path) -> bool {
     let Ok(file) = opened.map(ManuallyDrop::new) else { return false };
     let mut header = [0u8; 20];
     file.read_exact_at(&mut header, 0).is_ok() && (header[18] == 2 || header[19] == 2)
-}
-
-/// What an error of SQLite means.
-#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-pub(super) fn translated(error: rusqlite::Error) -> StoreError {
-    let text = || error.to_string().into_boxed_str();
-    let rusqlite::Error::SqliteFailure(failure, _) = &error else {
-        return match error {
-            rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::QueryReturnedNoRows => StoreError::Damaged(text()),
-            _ => StoreError::Backend(text()),
-        };
-    };
-    match failure.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Damaged(text()),
-        ErrorCode::DiskFull => StoreError::Full,
-        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => StoreError::Permission(text()),
-        // SQLITE_IOERR_WRITE and friends hide the system's error; a full disk shows in the space that is left.
-        ErrorCode::SystemIoFailure => StoreError::Io(text()),
-        ErrorCode::ConstraintViolation => StoreError::Conflict("a row"),
-        _ if text().contains("no such table") || text().contains("no such column") => StoreError::Damaged(text()),
-        _ => StoreError::Backend(text()),
-    }
 }
 
 #[cfg(test)]

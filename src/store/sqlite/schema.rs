@@ -6,7 +6,7 @@
 
 use rusqlite::Connection;
 
-use super::open::translated;
+use super::error::translated;
 use crate::store::error::StoreError;
 
 /// `application_id` of a board: "CBRD".

@@ -194,12 +194,12 @@ impl SqliteTransaction<'_> {
             task.last_agent.as_ref().map(AgentId::as_str),
         ];
         for (at, value) in values.iter().enumerate() {
-            statement.raw_bind_parameter(at + 1, value).map_err(super::open::translated)?;
+            statement.raw_bind_parameter(at + 1, value).map_err(super::error::translated)?;
         }
         if let Some(key) = key {
-            statement.raw_bind_parameter(values.len() + 1, key.0).map_err(super::open::translated)?;
+            statement.raw_bind_parameter(values.len() + 1, key.0).map_err(super::error::translated)?;
         }
-        match statement.raw_execute().map_err(super::open::translated)? {
+        match statement.raw_execute().map_err(super::error::translated)? {
             1 => Ok(()),
             _ => Err(crate::store::error::StoreError::Conflict("a task")),
         }
