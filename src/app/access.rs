@@ -1,5 +1,6 @@
 //! One operation on one board: the order of every change and of every look.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -163,7 +164,7 @@ impl App {
             if let Some(pulse) = &committed.pulse {
                 // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
                 let _ = pulse::write(&place.internal(), pulse, &host.id);
-                if self.pages_are_due(&place, &committed) && !held.is_waited_for() {
+                if Self::pages_are_due(&place, &committed) && !held.is_waited_for() {
                     first = picture(&mut store, &place, &host, self).ok();
                 }
             }
@@ -265,9 +266,14 @@ impl App {
     /// The place with its lock. The place file is read again under the lock: who waited may find a board that was made
     /// a shared one meanwhile.
     pub(super) fn locked(&self, share: Share, host: &Host) -> Result<(Place, Held), Refusal> {
+        self.locked_at(&locate::project(&self.settings)?, share, host)
+    }
+
+    /// The same for the board of a project that is known.
+    pub(super) fn locked_at(&self, project: &Path, share: Share, host: &Host) -> Result<(Place, Held), Refusal> {
         let deadline = Deadline::after(self.settings.lock_timeout);
         for _ in 0..PLACE_TRIES {
-            let place = self.place()?;
+            let place = Place::open(project, &self.settings)?;
             let held = locks::lock(&place, share, host, &self.settings, deadline)?;
             if place.is_current()? {
                 return Ok((place, held));

@@ -15,7 +15,6 @@ use crate::domain::board::{Board, Journal, StorageKind};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::text;
-use crate::platform::deadline::Deadline;
 use crate::platform::file;
 use crate::platform::file_lock::Share;
 use crate::store::sqlite::SqliteStore;
@@ -66,18 +65,17 @@ impl App {
     /// another. Refuses with `differs` what is there and is not as wanted.
     pub fn init(&self, wanted: &Wanted) -> Result<Initialised, Refused> {
         let project = locate::new_project(&self.settings).map_err(unread)?;
+        place::refuse_hopeless(&project, &self.settings).map_err(unread)?;
+        let name = wanted.name.as_deref().map(text::title).transpose().map_err(unread)?;
+        let wanted = &Wanted { name, ..wanted.clone() };
         self.prepare(&project, wanted).map_err(unread)?;
         let host = self.host().map_err(unread)?;
-        let deadline = Deadline::after(self.settings.lock_timeout);
-        let mut place = Place::open(&project, &self.settings).map_err(unread)?;
-        let held = locks::lock(&place, Share::Writer, &host, &self.settings, deadline).map_err(unread)?;
-        if !place.is_current().map_err(unread)? {
-            place = Place::open(&project, &self.settings).map_err(unread)?;
-        }
+        let (place, held) = self.locked_at(&project, Share::Writer, &host).map_err(unread)?;
         let unfinished = !place.internal().join("pulse").exists();
         let mut made = Made::Nothing;
         let board = if unfinished && self.is_unmade(&place, &held).map_err(unread)? {
             made = Made::New;
+            refuse_other_place(&place, wanted).map_err(unread)?;
             self.create(&place, &held, wanted).map_err(unread)?
         } else {
             self.existing(&place, &held).map_err(unread)?
@@ -144,7 +142,7 @@ impl App {
 
     fn create(&self, place: &Place, held: &locks::Held, wanted: &Wanted) -> Result<Board, Refusal> {
         let name = match &wanted.name {
-            Some(name) => text::title(name)?,
+            Some(name) => name.clone(),
             None => {
                 let name = place.project.file_name().map(|name| name.to_string_lossy().into_owned());
                 text::cut(&text::one_line(&name.unwrap_or_default()), text::TITLE_MOST)
@@ -157,13 +155,11 @@ impl App {
             journal: place.file.journal,
             creator: format!("human:{}", self.settings.user),
         };
+        // With the group's rights from the start: what SQLite makes beside it takes after it.
+        drop(file::open_lock(&place.database()).map_err(|error| refusal(&error))?);
         let mut store = SqliteStore::create(&place.database(), self.open_options(place), Self::guard(held))?;
         let moment = self.storage_moment(place, &self.host()?)?;
         let board = boards::create(&mut store, new, &moment)?;
-        drop(store);
-        if let Ok(database) = fs::File::open(place.database()) {
-            file::share(&database, &place.database());
-        }
         Ok(board)
     }
 
@@ -187,6 +183,24 @@ impl App {
         let transaction = store.begin(Access::Read)?;
         Ok(transaction.board()?)
     }
+}
+
+/// An `init` that was interrupted may have left a place file that says something else.
+fn refuse_other_place(place: &Place, wanted: &Wanted) -> Result<(), Refusal> {
+    let there = &place.file;
+    if wanted.journal.is_some_and(|journal| journal != there.journal)
+        || wanted.storage.is_some_and(|storage| storage != there.storage)
+    {
+        let message = format!(
+            "an unfinished board in {} is {} with journal {}",
+            place.plan.display(),
+            there.storage,
+            there.journal
+        );
+        return Err(Refusal::new(Code::Differs, message)
+            .hint(format!("callboard init finishes it; rm -r '{}' gives it up", place.plan.display())));
+    }
+    Ok(())
 }
 
 fn refuse_differing(place: &Place, board: &Board, wanted: &Wanted) -> Result<(), Refusal> {

@@ -40,16 +40,17 @@ impl App {
     }
 
     /// State is shown at once; presence when the pages are well behind, or show an older revision after a crash.
-    pub(super) fn pages_are_due<T>(&self, place: &Place, committed: &Committed<T>) -> bool {
+    pub(super) fn pages_are_due<T>(place: &Place, committed: &Committed<T>) -> bool {
         match committed.touched {
             Touched::State => true,
-            Touched::Nothing => false,
-            Touched::Presence => {
-                let marker = Marker::read(&place.internal().join("projected"));
-                marker.is_none_or(|marker| {
-                    marker.revision < committed.revision || self.settings.clock.wall_ms() - marker.at > PAGES_BEHIND_MS
-                })
+            Touched::Nothing if !committed.replayed => false,
+            // Whoever did it the first time may have died before the pages.
+            Touched::Nothing => {
+                marker(place).map(|marker| marker.revision) < committed.pulse.as_ref().map(|pulse| pulse.revision)
             }
+            Touched::Presence => marker(place).is_none_or(|marker| {
+                marker.revision < committed.revision || committed.at.0 - marker.at > PAGES_BEHIND_MS
+            }),
         }
     }
 
@@ -63,7 +64,7 @@ impl App {
         warnings: &mut Vec<String>,
     ) -> bool {
         let Some(pulse) = &committed.pulse else { return false };
-        if !self.pages_are_due(place, committed) {
+        if !Self::pages_are_due(place, committed) {
             return false;
         }
         let shown = self.desk(place, host).map_err(ProjectionError::from).and_then(|desk| {
@@ -112,4 +113,8 @@ fn shown(error: ProjectionError) -> Refusal {
         ProjectionError::Platform(error) => refusal(&error),
         ProjectionError::Template { .. } => Refusal::new(Code::Internal, error.to_string()),
     }
+}
+
+fn marker(place: &Place) -> Option<Marker> {
+    Marker::read(&place.internal().join("projected"))
 }

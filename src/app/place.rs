@@ -8,6 +8,7 @@ use super::error::refusal;
 use super::locate::{DATABASE, INTERNAL, PLAN};
 use super::settings::Settings;
 use crate::domain::board::{Journal, StorageKind};
+use crate::domain::id::is_slug;
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::file::{self, Durability};
 use crate::platform::file_system::{self, FileSystem, Trust};
@@ -81,6 +82,11 @@ impl Place {
     }
 }
 
+/// Refuses a project in which no board can be, before anything is made there.
+pub fn refuse_hopeless(project: &Path, settings: &Settings) -> Result<(), Refusal> {
+    refuse_unusable(&project.join(PLAN), &file_system(project, settings)?)
+}
+
 /// The kind of storage that a new board gets in `plan`, where none was asked for.
 pub fn storage_for(plan: &Path, settings: &Settings) -> Result<StorageKind, Refusal> {
     let system = file_system(plan, settings)?;
@@ -119,7 +125,12 @@ struct Form {
 }
 
 fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
-    let path = plan.join(INTERNAL).join("place.json");
+    let internal = plan.join(INTERNAL);
+    let path = internal.join("place.json");
+    if std::fs::symlink_metadata(&internal).is_ok_and(|meta| meta.file_type().is_symlink()) {
+        let message = format!("{} is a link", internal.display());
+        return Err(Refusal::new(Code::WrongPlace, message).hint("put the directory itself there"));
+    }
     let Some(content) = file::read(&path, PLACE_MOST).map_err(|error| refusal(&error))? else {
         let shown = path.display();
         if plan.join(DATABASE).exists() {
@@ -138,7 +149,13 @@ fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
         let message = format!("{} has form {}, this callboard knows {FORMAT}", path.display(), form.format);
         return Err(Refusal::new(Code::BoardTooNew, message).hint("cargo install callboard --locked"));
     }
-    serde_json::from_slice(&content).map_err(damaged)
+    let place: PlaceFile = serde_json::from_slice(&content).map_err(damaged)?;
+    // It names a directory of locks.
+    if !is_slug(&place.board) {
+        return Err(Refusal::new(Code::Damaged, format!("{} names no board", path.display()))
+            .hint("put the file back from where the directory was copied"));
+    }
+    Ok(place)
 }
 
 /// Writes a place file that must not exist yet. False if another process was faster.

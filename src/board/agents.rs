@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::turn::Turn;
+use crate::domain::actor::{Acting, Actor, Named};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AgentId, Specialty, ThreadKey, WindowId};
@@ -13,6 +14,9 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, REPLACED_WARNING_SECONDS, Session};
 use crate::domain::workspace::Workspace;
 use crate::store::contract::LeasesOf;
+
+/// More of one kind is a mistake, and every page would carry it.
+const LIST_MOST: usize = 50;
 
 /// A session holds few leases; this only bounds the reading.
 const HELD_MOST: usize = 1_000;
@@ -86,6 +90,12 @@ impl Turn<'_> {
         }
         self.store.put_session(&session)?;
         self.touched = super::turn::Touched::State;
+        self.actor = Actor::Agent(Box::new(Acting {
+            agent: agent.clone(),
+            session: Some(session.clone()),
+            named: Named::Implied,
+            candidates: Vec::new(),
+        }));
         let resumed = match &live {
             Some(old) => self.move_leases(old, &session)?,
             None => Vec::new(),
@@ -101,6 +111,11 @@ impl Turn<'_> {
     fn agent_for(&mut self, registration: &Registration) -> Result<Agent, Refusal> {
         let key = &registration.thread_key;
         let now = self.now();
+        let most = [registration.specialties.len(), registration.roles.len(), registration.labels.len()];
+        if most.into_iter().any(|many| many > LIST_MOST) {
+            return Err(Refusal::new(Code::InvalidValue, format!("an agent has more than {LIST_MOST} of a kind"))
+                .hint("callboard init-agent with fewer specialties and labels"));
+        }
         let mut agent = match self.store.agent_by_key(key)? {
             Some(agent) => agent,
             None => Agent {
@@ -121,6 +136,8 @@ impl Turn<'_> {
         if !registration.specialties.is_empty() {
             agent.specialties.clone_from(&registration.specialties);
         }
+        agent.roles = distinct(agent.roles);
+        agent.specialties = distinct(agent.specialties);
         agent.labels.extend(registration.labels.clone());
         agent.max_tasks = registration.max_tasks.or(agent.max_tasks);
         agent.ttl_seconds = registration.ttl.map(Ttl::seconds).or(agent.ttl_seconds);
@@ -165,4 +182,14 @@ impl Turn<'_> {
         }
         Ok(moved)
     }
+}
+
+/// Each once, in the order given.
+fn distinct<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    list.into_iter().fold(Vec::new(), |mut distinct, one| {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+        distinct
+    })
 }

@@ -20,6 +20,8 @@ pub struct Caller {
     pub thread_key: Option<ThreadKey>,
     /// The window.
     pub session: Option<SessionId>,
+    /// The key of whoever comes aboard: it need not be known yet.
+    pub newcomer: Option<ThreadKey>,
     /// Proof of a lease.
     pub token: Option<LeaseToken>,
     /// The account, for a person.
@@ -73,21 +75,25 @@ impl Caller {
         Ok(Actor::Agent(Box::new(Acting { agent, session, named, candidates })))
     }
 
-    /// Who asks, for comparing requests: the agent or person and the window that was named, whether or not it still
-    /// lives. A retry must be recognised after its session ended.
-    pub fn identity(&self, store: &dyn Transaction) -> Result<String, Refusal> {
+    /// The agent that is meant, whether or not its window still lives.
+    pub fn agent_id(&self, store: &dyn Transaction) -> Result<Option<AgentId>, Refusal> {
+        if self.agent.is_some() {
+            return Ok(self.agent.clone());
+        }
         let by_key = self.thread_key.as_ref().map(|key| store.agent_by_key(key)).transpose()?.flatten();
         let by_session = self.session.as_ref().map(|id| store.session(id)).transpose()?.flatten();
-        let agent = match (&self.agent, by_key, by_session) {
-            (Some(id), ..) => id.to_string(),
-            (None, Some(agent), _) => agent.id.to_string(),
-            (None, None, Some(session)) => session.agent.to_string(),
-            _ => format!("human:{}", self.user),
+        Ok(by_key.map(|agent| agent.id).or(by_session.map(|session| session.agent)))
+    }
+
+    /// Who asks, for comparing requests: the agent or person, the window that was named, and the key of whoever comes
+    /// aboard. A retry must be recognised after its session ended.
+    pub fn identity(&self, store: &dyn Transaction) -> Result<String, Refusal> {
+        let asks = match self.agent_id(store)? {
+            Some(agent) => agent.to_string(),
+            None => format!("human:{}", self.user),
         };
-        Ok(match &self.session {
-            Some(session) => format!("{agent}/{session}"),
-            None => agent,
-        })
+        let named = [self.session.as_ref().map(SessionId::as_str), self.newcomer.as_ref().map(ThreadKey::as_str)];
+        Ok(named.into_iter().flatten().fold(asks, |asks, name| format!("{asks}/{name}")))
     }
 
     /// What the caller shows for a lease.

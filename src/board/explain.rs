@@ -106,6 +106,12 @@ impl Look<'_> {
         {
             list.push(format!("kept for {} until {}", kept.agent, self.dial.shown(kept.until)));
         }
+        if let Actor::Agent(acting) = &self.actor
+            && matches!(task.state, TaskState::Open | TaskState::Active)
+            && self.is_at_limit(&acting.agent)?
+        {
+            list.push(format!("{} holds as many tasks as it may", acting.agent.id));
+        }
         let held = self.others_scopes()?;
         if let Some(conflict) = conflict_with(&held, task) {
             let lease = conflict.lease;

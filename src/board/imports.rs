@@ -1,6 +1,6 @@
 //! A whole plan at once: many tasks whose dependencies may point forward.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::json;
 
@@ -111,24 +111,28 @@ impl Turn<'_> {
 
     /// Adds the edges of new tasks, and then the numbers of the graph once for each task instead of once an edge.
     fn add_edges(&mut self, edges: &[(usize, Module, Module)], new: &HashMap<Module, TaskKey>) -> Result<(), Refusal> {
-        let mut weights = Vec::new();
+        let mut weights = BTreeSet::new();
+        let is_within = |module: &Module, needed: &Module| new.contains_key(module) && new.contains_key(needed);
+        // Edges within the plan first: the plan has no circle by itself. Then each of the others is looked at, because a
+        // circle may run through the plan and the board.
         for (line, module, needed) in edges {
             let (from, to) = (self.end_of_edge(*line, module, new)?, self.end_of_edge(*line, needed, new)?);
-            // Two tasks of the plan: the plan has no circle. Else one could run through the board.
-            if !(new.contains_key(module) && new.contains_key(needed)) {
-                self.depend(module, std::slice::from_ref(needed), Force::No)?;
-            } else if self.store.add_dependency(from, to)? {
+            if is_within(module, needed) && self.store.add_dependency(from, to)? {
                 let before = self.reload(from)?;
                 let needs = self.reload(to)?;
                 if needs.state != TaskState::Done {
                     let mut after = before.clone();
                     after.unmet += 1;
                     self.write_task(&before, &mut after)?;
-                    weights.push(to);
+                    weights.insert(to);
                 }
             }
         }
-        self.reweigh(weights)
+        self.reweigh(weights.into_iter().collect())?;
+        for (_, module, needed) in edges.iter().filter(|(_, module, needed)| !is_within(module, needed)) {
+            self.depend(module, std::slice::from_ref(needed), Force::No)?;
+        }
+        Ok(())
     }
 
     fn end_of_edge(&self, line: usize, module: &Module, new: &HashMap<Module, TaskKey>) -> Result<TaskKey, Refusal> {

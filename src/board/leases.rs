@@ -3,15 +3,17 @@
 use serde_json::json;
 
 use super::turn::{Touched, Turn};
+use crate::domain::actor::Actor;
+use crate::domain::agent::Role;
 use crate::domain::attempt::Outcome;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::id::Module;
 use crate::domain::lease::{Lease, LeaseKind, Ttl, nobody_holds};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Step, Task, TaskState};
 use crate::store::contract::LeasesOf;
 
-/// More overdue leases than this are left for the next mutation.
+/// So many overdue leases are read at once; all are expired, because what is overdue counts for no scope.
 const EXPIRED_AT_ONCE: usize = 200;
 /// A session holds few leases; this only bounds the reading.
 const HELD_MOST: usize = 1_000;
@@ -31,16 +33,22 @@ impl Turn<'_> {
     /// Marks what has run out, except the lease whose token the caller shows: that one is renewed at once. Nobody changed
     /// anything since it ran out, else it would be marked already, so nothing can stand against it.
     pub(super) fn expire_overdue(&mut self) -> Result<(), Refusal> {
-        for mut lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), EXPIRED_AT_ONCE)? {
-            if self.proof.token.is_some() && lease.is_shown_by(&self.proof) {
-                lease.renew(self.dial.lease);
-                self.store.put_lease(&lease)?;
-                self.touched = self.touched.max(Touched::Presence);
-            } else {
-                self.lapse(&lease)?;
+        loop {
+            let overdue = self.store.leases(LeasesOf::Overdue(self.dial.lease), EXPIRED_AT_ONCE)?;
+            let was_all = overdue.len() < EXPIRED_AT_ONCE;
+            for mut lease in overdue {
+                if self.proof.token.is_some() && lease.is_shown_by(&self.proof) {
+                    lease.renew(self.dial.lease);
+                    self.store.put_lease(&lease)?;
+                    self.touched = self.touched.max(Touched::Presence);
+                } else {
+                    self.lapse(&lease)?;
+                }
+            }
+            if was_all {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn lapse(&mut self, lease: &Lease) -> Result<(), Refusal> {
@@ -172,6 +180,14 @@ impl Turn<'_> {
     pub fn force_reclaim(&mut self, module: &Module, reason: &str) -> Result<Lease, Refusal> {
         self.actor.must_be_sure("taking a lease away")?;
         let task = self.named_task(module)?;
+        if let Actor::Agent(acting) = &self.actor
+            && !acting.agent.roles.contains(&Role::Planner)
+        {
+            let message =
+                format!("{} is no planner: a live lease is taken away by people and planners", acting.agent.id);
+            return Err(Refusal::new(Code::HumanRequired, message)
+                .hint(format!("callboard claim {module} --agent-id {} once it runs out", acting.agent.id)));
+        }
         let mut held = None;
         for kind in LeaseKind::ALL {
             held = held.or(self.store.lease(task.key, *kind)?);

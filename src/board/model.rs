@@ -288,13 +288,10 @@ impl Play {
 
     /// A refusal changes nothing, but a result that came too late is kept as an event.
     fn nothing_changed(before: &Snapshot, now: &Snapshot, refusal: &Refusal) {
-        let mut same = now.clone();
-        if now.events.len() > before.events.len() {
-            let late = same.events.pop().expect("there is one more");
-            assert_eq!(late.kind, EventKind::LateResult, "{refusal}");
-            assert!(matches!(refusal.code, Code::StaleLease | Code::StaleSession), "{refusal}");
-            same.board.event_seq -= 1;
-        }
+        let same = without_records(before, now);
+        let added = &now.events[before.events.len()..];
+        let may_be_late = matches!(refusal.code, Code::StaleLease | Code::StaleSession);
+        assert!(may_be_late || added.iter().all(|event| event.kind == EventKind::ClockCut), "{refusal}: {added:?}");
         assert_eq!(&same, before, "{refusal} changed something");
         assert_ne!(refusal.code, Code::Internal, "{refusal}");
         assert_ne!(refusal.code, Code::Damaged, "{refusal}");
@@ -348,15 +345,20 @@ impl Play {
             Ok(done) => assert!(done.replayed, "{step:?}"),
             Err(refused) => assert_eq!(refused.refusal.code, Code::StaleLease, "{step:?}: {}", refused.refusal),
         }
-        let mut now = self.stage.snapshot();
-        if now.events.last().is_some_and(|event| event.kind == EventKind::LateResult)
-            && now.events.len() > before.events.len()
-        {
-            now.events.pop();
-            now.board.event_seq -= 1;
-        }
+        let now = without_records(&before, &self.stage.snapshot());
         assert_eq!(before, now);
     }
+}
+
+/// A board after a refusal, without what a refusal may leave: the clock's record and a result that came too late.
+fn without_records(before: &Snapshot, now: &Snapshot) -> Snapshot {
+    let mut same = now.clone();
+    same.events.truncate(before.events.len());
+    same.board.event_seq = before.board.event_seq;
+    same.board.dial = before.board.dial;
+    let records = [EventKind::LateResult, EventKind::ClockCut];
+    assert!(now.events[before.events.len()..].iter().all(|event| records.contains(&event.kind)));
+    same
 }
 
 fn reply<T: Serialize>(answer: Answer<T>) -> Answer<Value> {

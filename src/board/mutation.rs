@@ -12,8 +12,8 @@ use crate::domain::board::Board;
 use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, RequestId};
 use crate::domain::lease::{LeaseKind, nobody_holds};
-use crate::domain::lease_clock::{self, HostRecord, RECORD_AFTER_MS, REPORTED_CUT_MS};
-use crate::domain::refusal::{Code, Refusal};
+use crate::domain::lease_clock::{self, RECORD_AFTER_MS, REPORTED_CUT_MS, Tick};
+use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::time::{LeaseTime, Millis};
 use crate::store::contract::Request;
 use crate::store::{Access, Store, StoreError, Transaction};
@@ -24,6 +24,8 @@ const REQUESTS_KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
 const FORGET_EVERY: u64 = 32;
 /// so many at once: more than were added since, few enough to cost little.
 const REQUESTS_FORGOTTEN: usize = 64;
+/// Whose late result it may be is looked for among so many attempts, newest first.
+const ATTEMPTS_ASKED: usize = 100;
 
 /// What a mutation is called with.
 #[derive(Clone, Debug)]
@@ -111,6 +113,8 @@ pub struct Committed<T> {
     pub replayed: bool,
     /// How much it changed.
     pub touched: Touched,
+    /// When, by the storage's clock.
+    pub at: Millis,
     /// What waiting processes are told.
     pub pulse: Option<Pulse>,
 }
@@ -178,7 +182,7 @@ pub fn commit<T: Serialize + DeserializeOwned>(
 ) -> Result<Committed<T>, Refused> {
     let mut transaction = store.begin(Access::Write)?;
     let board = transaction.board()?;
-    let revision = board.revision;
+    let (revision, recorded_at) = (board.revision, board.dial.wall);
     let refused = |refusal| Refused { refusal, revision: Some(revision) };
     match attempt(&mut *transaction, order, names, board, work) {
         Ok(Done::New(committed)) => {
@@ -192,6 +196,11 @@ pub fn commit<T: Serialize + DeserializeOwned>(
                 && let Some(late) = &order.late
             {
                 record_late(store, order, late)?;
+            }
+            // Else a board on which everything is refused would stand still, and nothing on it would ever run out.
+            let by_rule = matches!(refusal.code.exit(), Exit::Refused | Exit::Taken | Exit::Stale);
+            if by_rule && order.moment.wall.since(recorded_at).abs() >= RECORD_AFTER_MS {
+                record_clock(store, order)?;
             }
             Err(refused(refusal))
         }
@@ -238,8 +247,8 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let found_nothing = answer.outcome != Outcome::Done;
     let recorded_lately = turn.now().since(recorded_at).abs() < RECORD_AFTER_MS;
     if found_nothing && recorded_lately && !turn.has_news() {
-        let touched = Touched::Nothing;
-        let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, pulse: None };
+        let (touched, at) = (Touched::Nothing, recorded_at);
+        let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None };
         return Ok(Done::Unchanged(committed));
     }
     let Finished { board, touched, warnings } = turn.finish()?;
@@ -256,7 +265,8 @@ fn attempt<T: Serialize + DeserializeOwned>(
     }
     let KeptReply { answer, warnings } = kept;
     let pulse = Some(Pulse::of(&board, store.next_deadline()?));
-    Ok(Done::New(Committed { answer, revision: board.revision, warnings, replayed: false, touched, pulse }))
+    let (revision, at) = (board.revision, board.dial.wall);
+    Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse }))
 }
 
 /// The first answer of a request that was done before. A lease that it granted and that is gone by now is refused with
@@ -276,7 +286,7 @@ fn replay<T: DeserializeOwned>(
     let unreadable =
         |error| Refusal::new(Code::Damaged, format!("the kept reply of request {id} cannot be read: {error}"));
     let granted: KeptReply<Granted> = serde_json::from_str(&request.reply).map_err(unreadable)?;
-    if let Some(lease) = granted.answer.reply.lease {
+    for lease in granted.answer.reply.leases() {
         refuse_lost(store, &lease)?;
     }
     let kept: KeptReply<T> = serde_json::from_str(&request.reply).map_err(unreadable)?;
@@ -286,7 +296,9 @@ fn replay<T: DeserializeOwned>(
         warnings: kept.warnings,
         replayed: true,
         touched: Touched::Nothing,
-        pulse: None,
+        at: request.at,
+        // Whoever was killed may have died before the pages.
+        pulse: Some(Pulse::of(&store.board()?, store.next_deadline()?)),
     }))
 }
 
@@ -295,6 +307,19 @@ fn replay<T: DeserializeOwned>(
 struct Granted {
     #[serde(default)]
     lease: Option<GrantedLease>,
+    /// A list where a window came back to its leases; elsewhere it is no list.
+    #[serde(default)]
+    resumed: Value,
+}
+
+impl Granted {
+    fn leases(self) -> impl Iterator<Item = GrantedLease> {
+        let resumed = match self.resumed {
+            Value::Array(list) => list,
+            _ => Vec::new(),
+        };
+        self.lease.into_iter().chain(resumed.into_iter().filter_map(|lease| serde_json::from_value(lease).ok()))
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -337,33 +362,77 @@ fn begin<'a>(
     let moment = &order.moment;
     let tick = lease_clock::advance(board.dial, moment.record(store)?, moment.wall, moment.boot_clock);
     board.dial = tick.dial;
-    let record = HostRecord { boot_clock: moment.boot_clock, lease: tick.dial.lease };
-    store.put_host_record(&moment.host, &moment.boot, record)?;
+    store.put_host_record(&moment.host, &moment.boot, tick.record)?;
     let mut turn = Turn::new(store, names, board, actor, order.caller);
-    if tick.cut.abs() >= REPORTED_CUT_MS {
-        turn.board_event(EventKind::ClockCut, None, serde_json::json!({"cut_seconds": tick.cut / 1000}));
+    if let Some(data) = cut_seconds(&tick) {
+        turn.board_event(EventKind::ClockCut, None, Value::Object(data));
     }
     turn.expire_overdue()?;
     Ok(turn)
 }
 
+/// Records what came too late in the history of the task, if whoever says it has ever tried that task.
 fn record_late(store: &mut dyn Store, order: &Order<'_>, late: &LateResult) -> Result<(), Refused> {
     let mut transaction = store.begin(Access::Write)?;
+    let unread = |refusal| Refused { refusal, revision: None };
+    let agent = order.caller.agent_id(&*transaction).map_err(unread)?;
+    let task = transaction.task(&late.module)?;
+    let (Some(agent), Some(task)) = (agent, task) else { return Ok(()) };
+    if !transaction.attempts(task.key, ATTEMPTS_ASKED)?.iter().any(|attempt| attempt.agent == agent) {
+        return Ok(());
+    }
     let mut board = transaction.board()?;
-    board.event_seq += 1;
-    transaction.append_event(&Event {
-        seq: board.event_seq,
-        at: order.moment.wall,
-        kind: EventKind::LateResult,
-        source: Source::Mutation,
+    let said = Event {
         module: Some(late.module.clone()),
-        actor: order.caller.identity(&*transaction).ok(),
+        actor: Some(agent.to_string()),
         session: order.caller.session.clone(),
+        data: late.data.clone(),
+        ..board_event(&mut board, EventKind::LateResult, order.moment.wall)
+    };
+    transaction.append_event(&said)?;
+    transaction.put_board(&board)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The next event of a board, about nothing yet.
+fn board_event(board: &mut Board, kind: EventKind, at: Millis) -> Event {
+    board.event_seq += 1;
+    Event {
+        seq: board.event_seq,
+        at,
+        kind,
+        source: Source::Mutation,
+        module: None,
+        actor: None,
+        session: None,
         board_revision: board.revision,
         audience: None,
         priority: 2,
-        data: late.data.clone(),
-    })?;
+        data: Map::new(),
+    }
+}
+
+/// How much of the storage's time was not counted, for the event that tells it.
+fn cut_seconds(tick: &Tick) -> Option<Map<String, Value>> {
+    let data = Map::from_iter([("cut_seconds".to_owned(), Value::from(tick.cut / 1000))]);
+    (tick.cut.abs() >= REPORTED_CUT_MS).then_some(data)
+}
+
+/// Advances the clock and nothing else.
+fn record_clock(store: &mut dyn Store, order: &Order<'_>) -> Result<(), Refused> {
+    let mut transaction = store.begin(Access::Write)?;
+    let mut board = transaction.board()?;
+    let moment = &order.moment;
+    let unread = |refusal| Refused { refusal, revision: None };
+    let record = moment.record(&*transaction).map_err(unread)?;
+    let tick = lease_clock::advance(board.dial, record, moment.wall, moment.boot_clock);
+    board.dial = tick.dial;
+    if let Some(data) = cut_seconds(&tick) {
+        let cut = Event { data, ..board_event(&mut board, EventKind::ClockCut, moment.wall) };
+        transaction.append_event(&cut)?;
+    }
+    transaction.put_host_record(&moment.host, &moment.boot, tick.record)?;
     transaction.put_board(&board)?;
     transaction.commit()?;
     Ok(())

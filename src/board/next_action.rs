@@ -6,18 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::look::Look;
 use super::mutation::{Answer, Outcome};
 use super::queues::conflict_with;
+use super::sessions::unconfirmed;
 use super::views::{ClaimView, LeaseView, WaitingOn, closing_command, finish_command};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
 use crate::domain::id::{Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::profile::Confirmation;
 use crate::domain::refusal::Refusal;
+use crate::domain::session::Session;
 use crate::domain::task::{Returned, TaskState};
 use crate::domain::word::words;
 use crate::store::contract::{LeasesOf, Offers, TaskFilter};
 
 /// Of each kind of hindrance this many are named: enough to act on, little enough to read.
 const NAMED: usize = 5;
+/// An agent holds few leases; this only bounds the reading.
+const HELD_MOST: usize = 1_000;
 
 words! {
     /// What to do next.
@@ -52,6 +57,9 @@ pub struct NextAction {
     pub module: Option<Module>,
     /// The exact command.
     pub command: Option<String>,
+    /// The command that hands in what is held, once it is done.
+    #[serde(default)]
+    pub finish_command: Option<String>,
     /// The lease that is held.
     pub lease: Option<LeaseView>,
     /// True when nothing will ever move by itself.
@@ -63,7 +71,16 @@ pub struct NextAction {
 impl NextAction {
     fn new(action: Action, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { action, reason, module: None, command: None, lease: None, stalled: false, waiting_on: Vec::new() }
+        Self {
+            action,
+            reason,
+            module: None,
+            command: None,
+            finish_command: None,
+            lease: None,
+            stalled: false,
+            waiting_on: Vec::new(),
+        }
     }
 
     fn about(self, module: &Module) -> Self {
@@ -76,16 +93,18 @@ impl NextAction {
 }
 
 impl Look<'_> {
-    /// What the agent should do next. Nothing to do is `wait`, a complete board is `stop`.
+    /// What the agent should do next, in its window. Nothing to do is `wait`, a complete board is `stop`. Refuses an agent
+    /// without a window, or with several of which none was named, with `session_required`.
     pub fn next_action(&self, only: Option<&Specialty>) -> Result<Answer<NextAction>, Refusal> {
         let Actor::Agent(acting) = &self.actor else { return self.next_for_a_person() };
         let agent = &acting.agent;
-        if let Some(lease) = self.held_by(agent)? {
-            return Ok(Answer::done(self.go_on(&lease)));
-        }
         if self.board.counts.is_complete() {
             let stop = NextAction::new(Action::Stop, "every task is in a final state");
             return Ok(Answer { outcome: Outcome::Complete, reply: stop });
+        }
+        let (_, session) = self.actor.window()?;
+        if let Some(lease) = self.held_in(session)? {
+            return Ok(Answer::done(self.go_on(&lease)));
         }
         if let Some(action) = self.returned_work(agent, only)? {
             return Ok(Answer::done(action));
@@ -117,30 +136,39 @@ impl Look<'_> {
         }
     }
 
-    /// What the agent holds: of its own window first, what runs out first first.
-    fn held_by(&self, agent: &Agent) -> Result<Option<Lease>, Refusal> {
-        let own = self.actor.session_id();
-        let mut held = self.store.leases(LeasesOf::Agent(&agent.id), 100)?;
-        held.retain(|lease| own.is_none_or(|own| lease.session == *own));
-        Ok(held.into_iter().min_by_key(|lease| lease.deadline))
+    /// What the window holds, as a claim would resume it: what ran out first, then the oldest task.
+    fn held_in(&self, session: &Session) -> Result<Option<Lease>, Refusal> {
+        let held = self.store.leases(LeasesOf::Session(&session.id), NAMED)?;
+        Ok(held.into_iter().min_by_key(|lease| (lease.is_live(self.dial.lease), lease.task)))
     }
 
+    /// How a command names the caller: the session only where it was named, because there are others.
+    fn caller(&self) -> String {
+        let agent = self.actor.agent_id().map(|agent| format!(" --agent-id {agent}")).unwrap_or_default();
+        let session = self.actor.explicit_session().map(|id| format!(" --session-id {id}")).unwrap_or_default();
+        format!("{agent}{session}")
+    }
+
+    /// Whoever lost its context gets everything by the command of `continue`; whoever has not needs only the other.
     fn go_on(&self, lease: &Lease) -> NextAction {
         let view = self.own_lease_view(lease);
-        let (reason, command) = match (lease.kind, view.lapsed) {
-            (LeaseKind::Work, false) => (format!("you hold it until {}", view.expires_at), finish_command(lease)),
-            (LeaseKind::Work, true) => {
-                let command = format!(
-                    "callboard heartbeat {} --agent-id {} --lease-token {}",
-                    lease.module, lease.agent, lease.token
-                );
-                ("your lease ran out and nobody has claimed it since".to_owned(), command)
+        let (module, caller) = (&lease.module, self.caller());
+        let (reason, command, finish) = match lease.kind {
+            LeaseKind::Work if lease.is_live(self.dial.lease) => {
+                let reason = format!("you hold it until {}; the command shows it whole", view.expires_at);
+                (reason, format!("callboard claim {module}{caller}"), finish_command(lease))
             }
-            (LeaseKind::Review, _) => {
-                (format!("you review it until {}", view.expires_at), closing_command("approve", lease))
+            LeaseKind::Work => {
+                let reason = "your lease ran out and nobody has claimed it since; the command gets it back".to_owned();
+                (reason, format!("callboard claim {module}{caller}"), finish_command(lease))
+            }
+            LeaseKind::Review => {
+                let reason = format!("you review it until {}; the command shows it whole", view.expires_at);
+                (reason, format!("callboard start-review {module}{caller}"), closing_command("approve", lease))
             }
         };
-        NextAction { lease: Some(view), ..NextAction::new(Action::Continue, reason).about(&lease.module).with(command) }
+        let action = NextAction::new(Action::Continue, reason).about(module).with(command);
+        NextAction { lease: Some(view), finish_command: Some(finish), ..action }
     }
 
     fn returned_work(&self, agent: &Agent, only: Option<&Specialty>) -> Result<Option<NextAction>, Refusal> {
@@ -152,7 +180,7 @@ impl Look<'_> {
                     Returned::Answered => (Action::Answered, "your question was answered"),
                     Returned::Unblocked => (Action::Answered, "what it waited for has come"),
                 };
-                let command = format!("callboard claim {} --agent-id {}", task.module, agent.id);
+                let command = format!("callboard claim {}{}", task.module, self.caller());
                 return Ok(Some(NextAction::new(action, reason).about(&task.module).with(command)));
             }
         }
@@ -166,7 +194,7 @@ impl Look<'_> {
             return Ok(None);
         }
         let by = task.last_agent.as_ref().map_or_else(|| "somebody".to_owned(), ToString::to_string);
-        let command = format!("callboard claim-review-next --agent-id {}{}", agent.id, flag(only));
+        let command = format!("callboard claim-review-next{}{}", self.caller(), flag(only));
         Ok(Some(NextAction::new(Action::Review, format!("{by} handed it in")).about(&task.module).with(command)))
     }
 
@@ -174,10 +202,24 @@ impl Look<'_> {
         if !agent.roles.contains(&Role::Worker) {
             return Ok(None);
         }
+        if self.is_at_limit(agent)? {
+            return Ok(None);
+        }
         let Some(task) = self.claimable(agent, only, 1)?.pop() else { return Ok(None) };
-        let command = format!("callboard claim-next --agent-id {}{}", agent.id, flag(only));
-        let reason = format!("it is the best of {} claimable: {}", self.board.counts.offered.max(1), task.title);
+        let (_, session) = self.actor.window()?;
+        if self.board.profile.confirmation() == Confirmation::Required && !session.confirmed {
+            return Err(unconfirmed(agent));
+        }
+        let command = format!("callboard claim-next{}{}", self.caller(), flag(only));
+        let reason = format!("it ranks first: {}", task.title);
         Ok(Some(NextAction::new(Action::Claim, reason).about(&task.module).with(command)))
+    }
+
+    /// True when the agent holds as many tasks as it may, in all its windows.
+    pub(super) fn is_at_limit(&self, agent: &Agent) -> Result<bool, Refusal> {
+        let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
+        let live = held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease)).count();
+        Ok(live >= self.board.profile.task_limit(agent.max_tasks) as usize)
     }
 
     /// What only a person or a planner can move.
@@ -235,8 +277,10 @@ impl Look<'_> {
             });
         }
         for task in self.reviewable(None, None, NAMED)? {
-            let command = Some(format!("callboard start-review {}", task.module));
-            list.push(WaitingOn { command, ..hindrance("review", Some(&task.module)) });
+            // An agent that could review it would have been told to; the author and people read this.
+            let command = Some(format!("callboard approve {} --as-human", task.module));
+            let by = Some("somebody to review it".to_owned());
+            list.push(WaitingOn { by, command, ..hindrance("review", Some(&task.module)) });
         }
         for task in self.in_state(TaskState::Waiting)? {
             let waiting = task.waiting.as_ref();

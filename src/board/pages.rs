@@ -10,6 +10,7 @@ use super::views::{LeaseView, TaskView};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::board::{Journal, Mode, StorageKind};
 use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
+use crate::domain::lease::LeaseKind;
 use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, SessionStatus};
@@ -85,8 +86,11 @@ pub struct SessionView {
     pub session_id: SessionId,
     /// Whose window it is.
     pub agent_id: AgentId,
-    /// The host.
+    /// The host: its random id, or the name that was given for it.
     pub host_id: String,
+    /// What its machine is called.
+    #[serde(default)]
+    pub host_name: Option<String>,
     /// The window on it.
     pub window_id: WindowId,
     /// Counts the sessions of this window.
@@ -280,6 +284,7 @@ impl Look<'_> {
             session_id: session.id,
             agent_id: session.agent,
             host_id: session.host,
+            host_name: session.workspace.host,
             window_id: session.window,
             epoch: session.epoch,
             started_at: session.started_at,
@@ -311,14 +316,17 @@ impl Look<'_> {
         }
         if counts.of(TaskState::Review) > 0
             && let Some(task) = self.reviewable(None, None, 1)?.first()
-            && !self.has_reviewer(task)?
+            && !self.can_be_reviewed(task)?
         {
-            let what = format!("{} is in review and no reviewer is aboard", task.module);
-            say(what, "callboard init-agent --thread-key KEY --role reviewer".to_owned());
+            let what = format!("{} is in review and nobody is aboard who could review it", task.module);
+            say(what, format!("callboard approve {} --as-human", task.module));
         }
-        for lease in self.store.leases(LeasesOf::Lapsed, STALLED_ROWS)? {
-            let what = format!("the {} lease of {} ran out; {} held it", lease.kind, lease.module, lease.agent);
-            say(what, format!("callboard claim {}", lease.module));
+        let overdue = self.store.leases(LeasesOf::Overdue(self.dial.lease), STALLED_ROWS)?;
+        for lease in overdue.into_iter().chain(self.store.leases(LeasesOf::Lapsed, STALLED_ROWS)?).take(STALLED_ROWS) {
+            let (kind, module) = (lease.kind, &lease.module);
+            let claim = if kind == LeaseKind::Work { "claim" } else { "start-review" };
+            let what = format!("the {kind} lease of {module} ran out; {} held it", lease.agent);
+            say(what, format!("callboard {claim} {module} --agent-id ID"));
         }
         self.unmanned(&mut list)?;
         Ok(list)

@@ -7,7 +7,7 @@ use super::mutation::{Answer, Outcome as Came};
 use super::turn::{Touched, Turn};
 use super::views::ClaimView;
 use crate::domain::actor::Actor;
-use crate::domain::agent::Role;
+use crate::domain::agent::{Agent, Role};
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::id::{AgentId, Module, Specialty};
@@ -65,14 +65,23 @@ impl Look<'_> {
         Ok(windows.iter().any(|session| session.status(self.dial.wall) == SessionStatus::Active))
     }
 
-    /// True when some agent that is aboard and may review is not the author.
+    /// True when some agent is aboard that is not the author: roles steer, so anybody else may review.
+    pub(super) fn can_be_reviewed(&self, task: &Task) -> Result<bool, Refusal> {
+        self.somebody_aboard(task, |_| true)
+    }
+
+    /// True when one of them is there to review.
     pub(super) fn has_reviewer(&self, task: &Task) -> Result<bool, Refusal> {
+        self.somebody_aboard(task, |agent| agent.roles.contains(&Role::Reviewer))
+    }
+
+    /// True when some agent that was heard of lately is not the author and is as wanted.
+    fn somebody_aboard(&self, task: &Task, wanted: impl Fn(&Agent) -> bool) -> Result<bool, Refusal> {
         let author = self.author(task)?;
         for session in self.store.sessions(SessionsOf::Live, WINDOWS_SEARCHED)? {
             if Some(&session.agent) != author.as_ref()
                 && session.status(self.dial.wall) == SessionStatus::Active
-                && let Some(agent) = self.store.agent(&session.agent)?
-                && agent.roles.contains(&Role::Reviewer)
+                && self.store.agent(&session.agent)?.is_some_and(|agent| wanted(&agent))
             {
                 return Ok(true);
             }
@@ -83,9 +92,11 @@ impl Look<'_> {
 
 impl Turn<'_> {
     pub(super) fn warn_without_reviewer(&mut self, task: &Task) -> Result<(), Refusal> {
-        if !self.look().has_reviewer(task)? {
+        if !self.look().can_be_reviewed(task)? {
             let module = &task.module;
-            self.warn(format!("no reviewer is aboard; a person can: callboard approve {module} --as-human"));
+            self.warn(format!(
+                "nobody is aboard who could review it; a person can: callboard approve {module} --as-human"
+            ));
         }
         Ok(())
     }
@@ -215,8 +226,9 @@ impl Turn<'_> {
         let author = self.look().author(before)?;
         let is_author = self.actor.agent_id().is_some() && self.actor.agent_id() == author.as_ref();
         if is_author && decision == Decision::Approved {
-            return Err(Refusal::new(Code::OwnWork, format!("{module} is your own work"))
-                .hint(format!("callboard release {module} --reason TEXT, or let a reviewer look at it")));
+            return Err(Refusal::new(Code::OwnWork, format!("{module} is your own work")).hint(format!(
+                "let somebody else review it, or take it back: callboard request-changes {module} --notes TEXT"
+            )));
         }
         let lease = self.store.lease(before.key, LeaseKind::Review)?;
         match &self.actor {

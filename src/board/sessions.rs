@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::turn::{Touched, Turn};
+use crate::domain::agent::Agent;
 use crate::domain::attempt::Outcome;
 use crate::domain::event::EventKind;
 use crate::domain::id::SessionId;
@@ -63,30 +64,33 @@ impl Turn<'_> {
         Ok(ended)
     }
 
-    /// Refuses with `confirmation_required` where the profile wants the workspace confirmed and it is not.
+    /// Refuses with `confirmation_required` where the profile wants workspace and branch confirmed and they are not, or
+    /// are others by now.
     pub(super) fn refuse_unconfirmed(&mut self) -> Result<(), Refusal> {
         let (agent, session) = self.actor.window()?;
-        if session.confirmed {
+        // A door that does not know where its caller works cannot tell that it moved.
+        let moved = self.workspace.path.is_some() && !session.workspace.is_same_place(&self.workspace);
+        if session.confirmed && !moved {
             return Ok(());
         }
-        if self.is_confirmed_elsewhere(&session.workspace)? {
-            let confirmed = Session { confirmed: true, seen_at: self.now(), ..session.clone() };
-            self.store.put_session(&confirmed)?;
-            self.actor.sight(confirmed);
+        let workspace = if self.workspace.path.is_some() { &self.workspace } else { &session.workspace }.clone();
+        if self.is_confirmed_elsewhere(&workspace)? {
+            let confirmed = true;
+            let session = Session { confirmed, workspace, seen_at: self.now(), ..session.clone() };
+            self.store.put_session(&session)?;
+            self.actor.sight(session);
             self.touched = self.touched.max(Touched::Presence);
             return Ok(());
         }
-        let hint =
-            format!("callboard init-agent --thread-key '{}' --confirm-workspace --confirm-branch", agent.thread_key);
-        let message = "workspace and branch of this session are not confirmed";
+        let refusal = unconfirmed(agent);
         match self.board.profile.confirmation() {
-            Confirmation::Required => Err(Refusal::new(Code::ConfirmationRequired, message).hint(hint)),
-            Confirmation::Advised => {
-                self.warn(format!("{message}: {hint}"));
-                Ok(())
-            }
-            Confirmation::Recorded => Ok(()),
+            Confirmation::Required => return Err(refusal),
+            Confirmation::Advised => self.warn(format!(
+                "{refusal}; it can be when the window comes aboard, with --confirm-workspace --confirm-branch"
+            )),
+            Confirmation::Recorded => {}
         }
+        Ok(())
     }
 
     /// True when the caller asked to reuse a confirmation, and a live window gave one for this place.
@@ -97,4 +101,10 @@ impl Turn<'_> {
         let live = self.store.sessions(SessionsOf::Live, WINDOWS_ASKED)?;
         Ok(live.iter().any(|other| other.confirmed && other.workspace.is_same_place(workspace)))
     }
+}
+
+/// The refusal of a window that did not confirm where it works.
+pub(super) fn unconfirmed(agent: &Agent) -> Refusal {
+    let hint = format!("callboard init-agent --thread-key '{}' --confirm-workspace --confirm-branch", agent.thread_key);
+    Refusal::new(Code::ConfirmationRequired, "this window has not confirmed its workspace and branch").hint(hint)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::claims::Overlapping;
 use super::graph::Force;
 use super::turn::Turn;
 use crate::domain::event::EventKind;
@@ -158,6 +159,9 @@ impl Turn<'_> {
         set(&mut after.estimate_minutes, edit.estimate_minutes.map(Some), "estimate_minutes", &mut changed);
         set(&mut after.labels, edit.labels, "labels", &mut changed);
         set(&mut after.review, edit.review.map(Some), "review", &mut changed);
+        if edit.review == Some(Review::None) {
+            set(&mut after.reviewer, Some(None), "reviewer_id", &mut changed);
+        }
         if let Some(reviewer) = edit.reviewer {
             let reviewer = self.known_reviewer(&reviewer)?;
             set(&mut after.reviewer, Some(Some(reviewer)), "reviewer_id", &mut changed);
@@ -172,6 +176,10 @@ impl Turn<'_> {
         }
         if texts != texts_before {
             self.store.put_texts(before.key, &texts)?;
+        }
+        if after.owned_paths != before.owned_paths && after.state == TaskState::Active {
+            // Forced: what others hold is warned of, and in a safe board refused all the same.
+            self.refuse_overlap(&after, Overlapping::Allow)?;
         }
         self.write_task(&before, &mut after)?;
         if after.labels != before.labels {

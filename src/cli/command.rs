@@ -108,7 +108,12 @@ fn augment<O: Operation>(command: Command) -> Command {
             command = command.mut_arg(id, |arg| from_environment(arg, variable));
         }
     }
-    O::augment_args(command).after_help(help::ending(O::EXAMPLE, O::KIND == Kind::Read))
+    let texts = |arg: Arg| {
+        let is_text = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "TEXT"));
+        // Agents write lists: a text may begin with a dash.
+        if is_text { arg.allow_hyphen_values(true) } else { arg }
+    };
+    O::augment_args(command).mut_args(texts).after_help(help::ending(O::EXAMPLE, O::KIND == Kind::Read))
 }
 
 fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {

@@ -23,7 +23,7 @@ pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> 
     }
     let mut out = String::new();
     for line in table.lines() {
-        out.push_str(line.trim());
+        out.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
         out.push('\n');
     }
     out

@@ -59,7 +59,7 @@ pub struct Window {
 }
 
 impl Window {
-    fn registration(&self, call: &Changer) -> Result<Registration, Refusal> {
+    fn registration(&self, call: &Changer, this_host: String) -> Result<Registration, Refusal> {
         let Some(thread_key) = call.caller.thread_key.clone() else {
             return Err(Refusal::new(Code::Usage, "--thread-key is missing")
                 .hint("callboard init-agent --thread-key KEY: any text that you will know again, such as worker-a"));
@@ -68,7 +68,8 @@ impl Window {
             return Err(Refusal::new(Code::InvalidValue, "--max-tasks is 1 or more"));
         }
         let workspace = call.caller.facts.workspace.clone();
-        let host = self.host_id.clone().map(String::from).or_else(|| workspace.host.clone());
+        // Its random id, never its name: two hosts may have one name.
+        let host = self.host_id.clone().map_or(this_host, String::from);
         Ok(Registration {
             thread_key,
             roles: self.role.clone(),
@@ -76,7 +77,7 @@ impl Window {
             labels: self.label.map(),
             max_tasks: self.max_tasks.map(u32::from),
             ttl: self.ttl_seconds,
-            host: host.unwrap_or_else(|| "unnamed".to_owned()),
+            host,
             window: self.window_id.clone().unwrap_or_else(|| "main".parse().expect("a slug")),
             workspace,
             confirmed: self.confirm_workspace && self.confirm_branch,
@@ -89,10 +90,12 @@ impl Window {
         call: &Changer,
         app: &App,
     ) -> Result<Done<AboardReply>, Refused> {
-        let registration = self.registration(call).map_err(|refusal| Refused { refusal, revision: None })?;
+        let unread = |refusal| Refused { refusal, revision: None };
+        let host = app.host().map_err(unread)?.id;
+        let registration = self.registration(call, host).map_err(unread)?;
         // Who registers need not be known yet, and replaces its own session whatever became of it.
         let mut call = call.clone();
-        call.caller.thread_key = None;
+        call.caller.newcomer = call.caller.thread_key.take();
         call.caller.agent_id = None;
         call.caller.session_id = None;
         call.commit(operation, app, |turn| {

@@ -68,6 +68,10 @@ pub struct Caller {
     /// A person acts, and there is no terminal.
     #[arg(long, help_heading = "Who")]
     pub as_human: bool,
+    /// The key of whoever comes aboard.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub newcomer: Option<ThreadKey>,
     /// What the caller's machine knows of itself.
     #[arg(skip)]
     pub facts: Facts,
@@ -86,6 +90,7 @@ impl Caller {
             agent: self.agent_id.clone(),
             thread_key: self.thread_key.clone(),
             session: self.session_id.clone(),
+            newcomer: self.newcomer.clone(),
             token: self.lease_token.clone(),
             user: self.facts.user.clone(),
             surely_human: self.as_human || self.facts.terminal,

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Longer than any process waits; a wait that the clock cannot hold is cut to this.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// The moment at which waiting ends, on a clock that only runs forward.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
@@ -10,7 +13,8 @@ impl Deadline {
     /// That long from now.
     #[expect(clippy::disallowed_methods, reason = "platform owns the clock")]
     pub fn after(wait: Duration) -> Self {
-        Self(Instant::now() + wait)
+        let now = Instant::now();
+        Self(now.checked_add(wait).unwrap_or(now + FOR_EVER))
     }
 
     /// What is left; zero when it has passed.

@@ -208,7 +208,16 @@ pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PlatformError> {
 /// Makes a directory if it is not there, with the rights of the one it is in. Says whether it was made.
 pub fn make_directory(path: &Path) -> Result<bool, PlatformError> {
     match fs::create_dir(path) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            if let (Ok(directory), Some(Ok(parent))) = (File::open(path), path.parent().map(fs::metadata)) {
+                let own = directory.metadata().map_or(0, |meta| meta.gid());
+                if own != parent.gid() {
+                    let _ = fchown(&directory, None, Some(Gid::from_raw(parent.gid())));
+                }
+                let _ = fchmod(&directory, Mode::from_raw_mode((parent.mode() & 0o2777) | 0o700));
+            }
+            Ok(true)
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(PlatformError::file("create", path)(error)),
     }

@@ -101,14 +101,11 @@ pub struct Fence {
 }
 
 impl HolderGuard {
-    /// Starts counting in the open `file`, which is in place as `path`. If it turns out that the lock was lost, `lost` is
+    /// Starts counting in the open `file`, which is in place as `path` since `began` on the boot clock or later. If it turns out that the lock was lost, `lost` is
     /// called and nothing is counted any more.
-    pub fn start(path: &Path, file: File, lost: fn()) -> Self {
-        let counting = Arc::new(Counting {
-            last: AtomicI64::new(clock::boot_ms()),
-            stopped: Mutex::new(false),
-            stop: Condvar::new(),
-        });
+    pub fn start(path: &Path, file: File, began: i64, lost: fn()) -> Self {
+        let counting =
+            Arc::new(Counting { last: AtomicI64::new(began), stopped: Mutex::new(false), stop: Condvar::new() });
         let shared = Arc::clone(&counting);
         let fence = Fence { file: path.to_owned(), counting: Arc::clone(&counting) };
         let count = move || {
@@ -119,14 +116,17 @@ impl HolderGuard {
                 if *stopped {
                     return;
                 }
-                // Counting would hide from the commit how long this process slept.
+                // Counting would hide from the commit how long this process slept; a sleep between here and the end of
+                // the write is not hidden, because the time is from before it.
+                let now = clock::boot_ms();
                 if !fence.holds() {
                     return lost();
                 }
                 // The descriptor, not the name: a file that a breaker removed must not appear again.
                 let text = format!("{counter:0COUNTER_WIDTH$}");
-                if file.write_all_at(text.as_bytes(), 0).is_ok() {
-                    shared.last.store(clock::boot_ms(), Ordering::Release);
+                // Synced, else a client's cache keeps it from the hosts that wait.
+                if file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_data()).is_ok() {
+                    shared.last.store(now, Ordering::Release);
                 }
             }
         };
@@ -186,7 +186,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("holder-x");
         let file = File::create(&path).expect("created");
-        let guard = HolderGuard::start(&path, file, || LOST.store(true, Ordering::Release));
+        let guard = HolderGuard::start(&path, file, clock::boot_ms(), || LOST.store(true, Ordering::Release));
         assert!(guard.fence().holds());
         // As if it had last counted a while ago: longer than a breaker waits.
         guard.counting.last.store(clock::boot_ms() - LOST_AFTER_MS - 1, Ordering::Release);

@@ -67,7 +67,7 @@ impl LockDir {
         let prepared = private.join(&name);
         let taken = self.write_holder(&prepared, &Holder::this(host, since)).and_then(|file| {
             self.take(&private, &held, nonce, host, deadline)
-                .map(|()| HolderGuard::start(&held.join(&name), file, self.lost))
+                .map(|began| HolderGuard::start(&held.join(&name), file, began, self.lost))
         });
         if taken.is_err() {
             let _ = fs::remove_file(&prepared);
@@ -82,10 +82,11 @@ impl LockDir {
         options.write(true).create_new(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
         let mut file = options.open(path).map_err(PlatformError::file("create", path))?;
         file::share(&file, &self.place);
-        file.write_all(holder.file_content(0).as_bytes()).map_err(PlatformError::file("write", path))?;
-        Ok(file)
+        let written = file.write_all(holder.file_content(0).as_bytes()).and_then(|()| file.sync_data());
+        written.map(|()| file).map_err(PlatformError::file("write", path))
     }
 
+    /// Returns a time on the boot clock from before the lock was had: a freeze right after it must not be missed.
     fn take(
         &self,
         private: &Path,
@@ -93,19 +94,32 @@ impl LockDir {
         nonce: String,
         host: &Host,
         deadline: Deadline,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<i64, PlatformError> {
+        let (mut began, mut renames) = (clock::boot_ms(), 0);
         let mut taker = Taker::new(nonce);
         let mut seen = Seen::Start;
         let mut nap = 2;
         loop {
             seen = match taker.next(seen) {
-                Act::Hold => return Ok(()),
+                Act::Hold => return Ok(began),
                 // Whatever the error is, it means: look. ENOTEMPTY, EEXIST and EPERM all were seen for "in use".
-                Act::Rename => match fs::rename(private, held) {
-                    Ok(()) => Seen::Renamed,
-                    Err(_) if private.exists() || held.exists() => Seen::NotRenamed,
-                    Err(error) => return Err(PlatformError::file("take", held)(error)),
-                },
+                Act::Rename => {
+                    renames += 1;
+                    if renames > 2 {
+                        // The second follows a break. Something that is no holder may lie there, and then every look finds it
+                        // free.
+                        if deadline.is_over() {
+                            return Err(PlatformError::LockHeld { path: held.to_owned(), holder: describe(held) });
+                        }
+                        deadline.nap(Duration::from_millis(1 + jitter(nap)));
+                    }
+                    began = clock::boot_ms();
+                    match fs::rename(private, held) {
+                        Ok(()) => Seen::Renamed,
+                        Err(_) if private.exists() || held.exists() => Seen::NotRenamed,
+                        Err(error) => return Err(PlatformError::file("take", held)(error)),
+                    }
+                }
                 Act::Look => self.look(held, host),
                 Act::Pause => {
                     if deadline.is_over() {
@@ -188,9 +202,11 @@ fn holder_file(held: &Path) -> Option<(String, PathBuf)> {
 }
 
 fn describe(held: &Path) -> Box<str> {
-    let holder = holder_file(held).and_then(|(_, path)| fs::read_to_string(path).ok());
+    let file = holder_file(held);
+    let holder = file.as_ref().and_then(|(_, path)| fs::read_to_string(path).ok());
     match holder.as_deref().and_then(Holder::parse) {
         Some((_, holder)) => format!("process {} of host {} since {}", holder.pid, holder.host, holder.since).into(),
+        None if file.is_none() && held.exists() => "a file in it that is not callboard's; remove it".into(),
         None => "another host".into(),
     }
 }

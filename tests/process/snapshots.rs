@@ -115,12 +115,12 @@ fn work_goes_round() {
         &project,
         "next-action --agent-id ann",
         &expect![[r#"
-        exit 0
-        action: claim
-        reason: it is the best of 2 claimable: Write the parser
-        module: parser
-        command: callboard claim-next --agent-id ann
-    "#]],
+            exit 0
+            action: claim
+            reason: it ranks first: Write the parser
+            module: parser
+            command: callboard claim-next --agent-id ann
+        "#]],
     );
     check(
         &project,
@@ -145,12 +145,12 @@ fn work_goes_round() {
         &project,
         "next-action --agent-id ann",
         &expect![[r#"
-        exit 0
-        action: continue
-        reason: you hold it until 2027-01-15T08:15:00.000Z
-        module: parser
-        command: callboard finish parser --agent-id ann --lease-token lt-00000000000000000008 --summary TEXT
-    "#]],
+            exit 0
+            action: continue
+            reason: you hold it until 2027-01-15T08:15:00.000Z; the command shows it whole
+            module: parser
+            command: callboard claim parser --agent-id ann
+        "#]],
     );
     check(
         &project,
@@ -166,12 +166,12 @@ fn work_goes_round() {
         &project,
         "next-action --agent-id ben",
         &expect![[r#"
-        exit 0
-        action: claim
-        reason: it is the best of 1 claimable: Pick a licence
-        module: licence
-        command: callboard claim-next --agent-id ben
-    "#]],
+            exit 0
+            action: claim
+            reason: it ranks first: Pick a licence
+            module: licence
+            command: callboard claim-next --agent-id ben
+        "#]],
     );
     let token = project.db().query_row("SELECT token FROM leases", [], |row| row.get::<_, String>(0)).unwrap();
     let finish =
@@ -180,18 +180,16 @@ fn work_goes_round() {
         &project,
         &finish,
         &expect![[r#"
-        exit 0
-        module: parser
-        title: Write the parser
-        state: review
-        priority: 1
-        specialty: core
-        owned_paths: src/parser/**
-        review: required
-        attempts: 1
-        --
-        warning: no reviewer is aboard; a person can: callboard approve parser --as-human
-    "#]],
+            exit 0
+            module: parser
+            title: Write the parser
+            state: review
+            priority: 1
+            specialty: core
+            owned_paths: src/parser/**
+            review: required
+            attempts: 1
+        "#]],
     );
     check(
         &project,
