@@ -227,7 +227,8 @@ fn refuse_differing(place: &Place, board: &Board, wanted: &Wanted) -> Result<(),
 fn refuse_shared_wal(storage: StorageKind, journal: Journal) -> Result<(), Refusal> {
     if storage == StorageKind::Shared && journal == Journal::Wal {
         let message = "a write-ahead log works on one host only, and this board is for several";
-        return Err(Refusal::new(Code::WrongPlace, message).hint("callboard init --storage shared --journal truncate"));
+        return Err(Refusal::new(Code::WrongPlace, message)
+            .hint("callboard init --storage shared --journal truncate, in a directory that has no board yet"));
     }
     Ok(())
 }

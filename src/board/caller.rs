@@ -4,6 +4,7 @@ use crate::domain::actor::{Acting, Actor, Named, Proof};
 use crate::domain::id::{AgentId, LeaseToken, SessionId, ThreadKey};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::Session;
+use crate::domain::text::quoted;
 use crate::domain::workspace::Workspace;
 use crate::store::Transaction;
 use crate::store::contract::SessionsOf;
@@ -60,7 +61,7 @@ impl Caller {
             Some(session) if session.agent != agent.id => {
                 let message = format!("session {} belongs to agent {}", session.id, session.agent);
                 return Err(Refusal::new(Code::UnknownSession, message)
-                    .hint(format!("callboard init-agent --thread-key '{}'", agent.thread_key)));
+                    .hint(format!("callboard init-agent --thread-key {}", quoted(agent.thread_key.as_str()))));
             }
             Some(session) => (Some(session), Named::Explicitly, Vec::new()),
             None => {
@@ -113,9 +114,11 @@ fn live_session(store: &dyn Transaction, id: &SessionId) -> Result<Session, Refu
     match session.ended {
         None => Ok(session),
         Some((at, ending)) => {
-            let key = store.agent(&session.agent)?.map_or_else(|| "KEY".to_owned(), |agent| agent.thread_key.into());
+            let key = store
+                .agent(&session.agent)?
+                .map_or_else(|| "KEY".to_owned(), |agent| quoted(agent.thread_key.as_str()));
             Err(Refusal::new(Code::StaleSession, format!("session {id} was {ending} at {at}"))
-                .hint(format!("callboard init-agent --thread-key '{key}' --window-id {}", session.window))
+                .hint(format!("callboard init-agent --thread-key {key} --window-id {}", session.window))
                 .detail("ending", ending.as_str())
                 .detail("agent_id", session.agent.as_str()))
         }
@@ -130,5 +133,5 @@ pub fn unknown_agent(id: &AgentId) -> Refusal {
 
 fn unknown_key(key: &ThreadKey) -> Refusal {
     Refusal::new(Code::UnknownAgent, format!("no agent has the thread key '{key}'"))
-        .hint(format!("callboard init-agent --thread-key '{key}'"))
+        .hint(format!("callboard init-agent --thread-key {}", quoted(key.as_str())))
 }

@@ -70,7 +70,7 @@ impl Turn<'_> {
         self.actor.acting()?;
         match self.store.lease(task.key, kind)? {
             Some(lease) => lease.demand(&self.proof, self.dial).map(|()| lease),
-            None => Err(nobody_holds(&task.module, kind)),
+            None => Err(nobody_holds(&task.module, kind, task.state)),
         }
     }
 
@@ -192,7 +192,7 @@ impl Turn<'_> {
         for kind in LeaseKind::ALL {
             held = held.or(self.store.lease(task.key, *kind)?);
         }
-        let Some(lease) = held else { return Err(nobody_holds(module, LeaseKind::Work)) };
+        let Some(lease) = held else { return Err(nobody_holds(module, LeaseKind::Work, task.state)) };
         let data = json!({"kind": lease.kind, "agent_id": lease.agent, "session_id": lease.session, "reason": reason});
         self.revoke(&lease, Outcome::Revoked, data)?;
         Ok(lease)

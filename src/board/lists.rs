@@ -16,8 +16,11 @@ use crate::domain::task::{Task, TaskState};
 use crate::domain::time::Millis;
 use crate::store::contract::{LeasesOf, SessionsOf, TaskFilter};
 
-/// One command confirms so many drafts; it says nothing of the rest because it can be repeated.
+/// One command confirms so many drafts, and says when there are more.
 const DRAFTS_AT_ONCE: usize = 10_000;
+
+/// Among so many sessions those of one agent and one status are looked for.
+const SESSIONS_SEARCHED: usize = 5_000;
 
 /// A part of the graph.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -101,8 +104,10 @@ impl Look<'_> {
             agent.is_none_or(|agent| session.agent == *agent)
                 && status.is_none_or(|status| session.status(self.dial.wall) == status)
         };
-        let found = self.store.sessions(which, limit)?;
-        found.into_iter().filter(fits).map(|session| self.session_view(session)).collect()
+        // The index knows one of the two; the other is looked for among more.
+        let among = if agent.is_some() && status.is_some() { SESSIONS_SEARCHED } else { limit };
+        let found = self.store.sessions(which, among)?;
+        found.into_iter().filter(fits).take(limit).map(|session| self.session_view(session)).collect()
     }
 
     /// Leases, those that run out first first.

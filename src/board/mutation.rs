@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::caller::Caller;
-use super::look::Moment;
+use super::look::{Moment, known_task};
 use super::turn::{Finished, Names, Touched, Turn};
 use crate::domain::board::Board;
 use crate::domain::event::{Event, EventKind, Source};
@@ -331,14 +331,12 @@ struct GrantedLease {
 
 fn refuse_lost(store: &dyn Transaction, granted: &GrantedLease) -> Result<(), Refusal> {
     let dial = store.board()?.dial;
-    let lease = match store.task(&granted.module)? {
-        Some(task) => store.lease(task.key, granted.kind)?,
-        None => None,
-    };
+    let task = known_task(store, &granted.module)?;
+    let lease = store.lease(task.key, granted.kind)?;
     match lease {
         Some(lease) if lease.token == granted.token => Ok(()),
         Some(lease) => Err(lease.lost_to_holder(dial)),
-        None => Err(nobody_holds(&granted.module, granted.kind)),
+        None => Err(nobody_holds(&granted.module, granted.kind, task.state)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::stage::{Guards, Stage, code, new_task, parse, person, registration};
 use super::tasks::{Hints, NewTask};
 use super::views::ClaimView;
 use super::work::Free;
+use crate::domain::agent::Role;
 use crate::domain::event::EventKind;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::refusal::{Code, Refusal};
@@ -386,6 +387,43 @@ fn a_night_of_silence_expires_nobody() {
     assert_eq!(code(claim(&stage, &ben, "a")), Code::Held);
     assert_eq!(claim_next(&stage, &ben).expect("answered"), None);
     assert!(kinds(&stage).contains(&EventKind::ClockCut), "what was cut off is told");
+}
+
+#[test]
+fn a_lease_runs_out_while_everything_is_refused() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    stage.add(new_task("a"));
+    claim(&stage, &ann, "a").expect("claimed");
+    let refused = (0..200).take_while(|_| {
+        stage.pass(10);
+        claim(&stage, &ben, "a").is_err()
+    });
+    assert!(refused.count() < 100, "900 s are over after 90 refusals");
+}
+
+#[test]
+fn a_live_lease_is_revoked_by_people_and_planners_only() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    let planner = Registration { roles: vec![Role::Planner], ..registration("paula", "main") };
+    let paula = stage.register(planner).1;
+    stage.add(new_task("a"));
+    claim(&stage, &ann, "a").expect("claimed");
+    let revoke = |caller: &Caller| stage.act(caller, |t| t.force_reclaim(&parse("a"), "now").map(drop));
+    assert_eq!(code(revoke(&ben)), Code::HumanRequired);
+    revoke(&paula).expect("a planner may");
+}
+
+#[test]
+fn what_was_tried_before_is_told_to_whoever_goes_on() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    stage.add(new_task("a"));
+    claim(&stage, &ann, "a").expect("claimed");
+    stage.act(&ann, |t| t.release(&parse("a"), "needs the schema first").map(drop)).expect("released");
+    let view = claim(&stage, &ben, "a").expect("claimed");
+    assert_eq!(view.earlier[0].summary.as_deref(), Some("needs the schema first"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::domain::id::SessionId;
 use crate::domain::profile::Confirmation;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, Session};
+use crate::domain::text::quoted;
 use crate::domain::time::Millis;
 use crate::domain::workspace::Workspace;
 use crate::store::contract::{LeasesOf, SessionsOf};
@@ -40,7 +41,9 @@ impl Turn<'_> {
     pub fn reap_sessions(&mut self, max_age_seconds: u32) -> Result<Vec<Session>, Refusal> {
         let before = Millis(self.now().0.saturating_sub(i64::from(max_age_seconds) * 1000));
         let mut reaped = Vec::new();
-        for session in self.store.sessions(SessionsOf::SilentSince(before), REAPED_AT_ONCE)? {
+        let own = self.actor.session_id().cloned();
+        let silent = self.store.sessions(SessionsOf::SilentSince(before), REAPED_AT_ONCE)?;
+        for session in silent.into_iter().filter(|session| Some(&session.id) != own.as_ref()) {
             let leases = self.store.leases(LeasesOf::Session(&session.id), HELD_MOST)?;
             if !leases.iter().any(|lease| lease.is_live(self.dial.lease)) {
                 reaped.push(self.end_session(session, Ending::Reaped)?);
@@ -105,6 +108,9 @@ impl Turn<'_> {
 
 /// The refusal of a window that did not confirm where it works.
 pub(super) fn unconfirmed(agent: &Agent) -> Refusal {
-    let hint = format!("callboard init-agent --thread-key '{}' --confirm-workspace --confirm-branch", agent.thread_key);
+    let hint = format!(
+        "callboard init-agent --thread-key {} --confirm-workspace --confirm-branch",
+        quoted(agent.thread_key.as_str())
+    );
     Refusal::new(Code::ConfirmationRequired, "this window has not confirmed its workspace and branch").hint(hint)
 }

@@ -105,6 +105,9 @@ impl Turn<'_> {
     /// Writes the row of a new task, without its dependencies.
     pub(super) fn insert_new(&mut self, new: NewTask) -> Result<Task, Refusal> {
         let now = self.now();
+        let many =
+            [new.owned_paths.len(), new.labels.len(), new.texts.acceptance.len(), new.candidates.owned_paths.len()];
+        refuse_too_many(&new.module, &many)?;
         let review = if new.reviewer.is_some() { Some(Review::Required) } else { new.review };
         let task = Task {
             key: TaskKey(0),
@@ -171,6 +174,7 @@ impl Turn<'_> {
         let texts_before = texts.clone();
         set(&mut texts.body, edit.body, "body", &mut changed);
         set(&mut texts.acceptance, edit.acceptance, "acceptance", &mut changed);
+        refuse_too_many(module, &[after.owned_paths.len(), after.labels.len(), texts.acceptance.len()])?;
         if changed.is_empty() {
             return Ok(before);
         }
@@ -217,6 +221,11 @@ impl Turn<'_> {
         confirmed.into_iter().map(|key| self.reload(key)).collect()
     }
 
+    /// True while there are drafts.
+    pub fn has_drafts(&self) -> bool {
+        self.board.counts.of(TaskState::Draft) > 0
+    }
+
     /// A guess may be wrong: what does not exist or would close a circle is left, with a warning.
     fn accept_dependencies(&mut self, key: TaskKey) -> Result<(), Refusal> {
         let task = self.reload(key)?;
@@ -243,6 +252,14 @@ pub enum Hints {
     Keep,
     /// They become dependencies and paths.
     Accept,
+}
+
+fn refuse_too_many(module: &Module, lists: &[usize]) -> Result<(), Refusal> {
+    if lists.iter().all(|many| *many <= LIST_MOST) {
+        return Ok(());
+    }
+    let message = format!("{module} has more than {LIST_MOST} paths, labels or acceptance criteria");
+    Err(Refusal::new(Code::InvalidValue, message).hint("split the task, or name directories instead of files"))
 }
 
 fn set<T: PartialEq>(field: &mut T, value: Option<T>, name: &'static str, changed: &mut Vec<&'static str>) {

@@ -16,6 +16,7 @@ use crate::domain::lease::{LeaseKind, nobody_holds};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
+use crate::domain::text::quoted;
 use crate::domain::time::{Dial, Millis};
 use crate::domain::workspace::Workspace;
 use crate::store::Transaction;
@@ -121,7 +122,7 @@ impl<'a> Turn<'a> {
         if self.proof.token.is_none() {
             return Ok(());
         }
-        self.actor.acting()?;
+        let acting = self.actor.acting()?;
         let mut others = Vec::new();
         for kind in LeaseKind::ALL {
             match self.store.lease(task.key, *kind)? {
@@ -129,8 +130,15 @@ impl<'a> Turn<'a> {
                 other => others.extend(other),
             }
         }
+        if let Some(other) = others.pop() {
+            return other.demand(&self.proof, self.dial);
+        }
         let kind = if task.state == TaskState::Review { LeaseKind::Review } else { LeaseKind::Work };
-        Err(others.pop().map_or_else(|| nobody_holds(&task.module, kind), |other| other.lost_to_holder(self.dial)))
+        let refusal = nobody_holds(&task.module, kind, task.state);
+        // A window that was closed or reaped has to come aboard again before anything else.
+        let is_gone = acting.session.is_none() && acting.candidates.is_empty();
+        let key = quoted(acting.agent.thread_key.as_str());
+        Err(if is_gone { refusal.hint(format!("callboard init-agent --thread-key {key}")) } else { refusal })
     }
 
     /// Appends an event about a task.

@@ -23,6 +23,12 @@ use crate::store::contract::Neighbour;
 const VERDICTS_SHOWN: usize = 5;
 /// A summary of a dependency is cut here; `show` has it whole.
 const SUMMARY_SHOWN: usize = 600;
+/// A list names so many dependencies of a task and so much of a reason; `show` has them whole.
+const DEPENDENCIES_LISTED: usize = 100;
+/// In characters.
+const REASON_LISTED: usize = 300;
+/// So many earlier attempts are told to whoever goes on, newest first.
+const ATTEMPTS_TOLD: usize = 4;
 /// More dependencies than this are counted, not told.
 const DEPENDENCIES_TOLD: usize = 20;
 
@@ -173,6 +179,8 @@ pub struct ClaimView {
     pub answers: Vec<String>,
     /// Where the work of the attempt before lies.
     pub workspace: Option<Workspace>,
+    /// What others, or the agent itself, tried before, newest first: how it ended, and what was said.
+    pub earlier: Vec<AttemptView>,
     /// What is to be reviewed.
     pub submission: Option<AttemptView>,
     /// The command that hands it in.
@@ -203,7 +211,11 @@ pub struct WaitingOn {
 impl Look<'_> {
     /// A task for a list: without its long texts.
     pub fn task_view(&self, task: &Task) -> Result<TaskView, Refusal> {
-        self.task_view_with(task, self.holder(task)?)
+        let mut view = self.task_view_with(task, self.holder(task)?)?;
+        view.depends_on.truncate(DEPENDENCIES_LISTED);
+        view.unmet_dependencies.truncate(DEPENDENCIES_LISTED);
+        view.wait_reason = view.wait_reason.map(|reason| text::cut(&reason, REASON_LISTED));
+        Ok(view)
     }
 
     fn task_view_with(&self, task: &Task, holder: Option<Holder>) -> Result<TaskView, Refusal> {
@@ -292,8 +304,13 @@ impl Look<'_> {
     pub(super) fn claim_view(&self, lease: &Lease, resumed: bool) -> Result<ClaimView, Refusal> {
         let task = self.task(&lease.module)?;
         let is_first = task.attempts == 1;
-        let attempts = if is_first { Vec::new() } else { self.store.attempts(task.key, 2)? };
-        let before = attempts.into_iter().find(|attempt| attempt.key != lease.attempt);
+        let attempts = if is_first { Vec::new() } else { self.store.attempts(task.key, ATTEMPTS_TOLD)? };
+        let mut earlier: Vec<AttemptView> =
+            attempts.into_iter().filter(|attempt| attempt.key != lease.attempt).map(attempt_view).collect();
+        for attempt in &mut earlier {
+            attempt.summary = attempt.summary.take().map(|summary| text::cut(&summary, SUMMARY_SHOWN));
+            attempt.changed_paths.truncate(DEPENDENCIES_LISTED);
+        }
         let view = self.whole_task_view_with(&task, Some(lease.holder(self.dial)))?;
         Ok(ClaimView {
             dependencies: self.dependency_views(&view)?,
@@ -301,7 +318,8 @@ impl Look<'_> {
             lease: Some(self.own_lease_view(lease)),
             resumed,
             verdicts: if is_first { Vec::new() } else { self.store.verdicts(task.key, VERDICTS_SHOWN)? },
-            workspace: before.map(|attempt| attempt.workspace),
+            workspace: earlier.first().map(|attempt| attempt.workspace.clone()),
+            earlier,
             finish_command: Some(finish_command(lease)),
             ..ClaimView::default()
         })

@@ -38,6 +38,7 @@ pub(super) struct Style {
 /// The printer of one command.
 pub(super) struct Out {
     style: Style,
+    failed: Option<std::io::Error>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the envelope")]
@@ -80,14 +81,23 @@ fn no_warnings(warnings: &&[String]) -> bool {
 impl Out {
     /// A printer of this style.
     pub(super) fn new(style: Style) -> Self {
-        Self { style }
+        Self { style, failed: None }
     }
 
-    /// Prints text as it is. A reader that has gone is nobody's mistake.
-    #[expect(clippy::unused_self, reason = "who prints has a printer")]
+    /// Prints text as it is. A reader that has gone is nobody's mistake; that an answer could not be written is told.
     pub(super) fn print(&mut self, text: &str) {
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => self.failed = Some(error),
+            _ => {}
+        }
+    }
+
+    /// The exit of a command that came to `exit`: an answer that nobody got is no answer.
+    fn ended(&mut self, exit: Exit) -> Exit {
+        let Some(error) = self.failed.take() else { return exit };
+        let _ = writeln!(std::io::stderr().lock(), "error[storage_failed]: the answer could not be written: {error}");
+        Exit::Place
     }
 
     fn say(&mut self, line: &str) {
@@ -126,11 +136,17 @@ impl Out {
                 self.say(&format!("warning: {}", text::for_terminal(warning)));
             }
         }
-        match done.outcome {
+        let exit = match done.outcome {
             Outcome::Done => Exit::Done,
             Outcome::Nothing => Exit::Nothing,
             Outcome::Complete => Exit::Complete,
+        };
+        if self.failed.is_some()
+            && let Some(request) = &done.request_id
+        {
+            self.say(&format!("it was done; its answer again: the same command with --request-id {request}"));
         }
+        self.ended(exit)
     }
 
     /// Prints a refusal.
@@ -145,13 +161,13 @@ impl Out {
                 self.say(&format!("hint: {}", text::for_terminal(hint)));
             }
         }
-        refusal.code.exit()
+        let exit = refusal.code.exit();
+        self.ended(exit)
     }
 
     fn print_json<T: Serialize>(&mut self, value: &T) {
-        let mut json = serde_json::to_string(value).expect("replies have a JSON form");
-        json.push('\n');
-        self.print(&json);
+        let json = serde_json::to_string(value).expect("replies have a JSON form");
+        self.print(&(escaped(&json) + "\n"));
     }
 
     #[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
@@ -165,4 +181,21 @@ impl Out {
             }
         }
     }
+}
+
+/// JSON whose strings have no character that could steer a terminal. Outside of strings there is none.
+fn escaped(json: &str) -> String {
+    if !json.chars().any(text::is_unsafe) {
+        return json.to_owned();
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if text::is_unsafe(c) {
+            use std::fmt::Write as _;
+            write!(out, "\\u{:04x}", u32::from(c)).expect("writing to a string cannot fail");
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

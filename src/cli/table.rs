@@ -2,9 +2,12 @@
 
 use std::io::IsTerminal as _;
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::domain::text;
+
+/// Narrower than this no table is readable.
+const NARROWEST: u16 = 40;
 
 /// The rows under their headings. Empty cells show a dash, so that columns can be counted.
 pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -12,6 +15,10 @@ pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> 
     table.load_style(presets::NOTHING);
     let fits = if std::io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table.set_content_arrangement(fits);
+    if table.width().is_some_and(|width| width < NARROWEST) {
+        // A terminal that does not know its width says 0.
+        table.set_width(NARROWEST);
+    }
     let heading = |name: &&str| {
         let cell = Cell::new(name);
         if paints { cell.add_attribute(Attribute::Bold) } else { cell }
@@ -20,6 +27,11 @@ pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> 
     for row in rows {
         let cells = row.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { text::one_line(&cell) });
         table.add_row(cells.collect::<Vec<_>>());
+    }
+    // Names are needed whole: only the last column, which says more, may break.
+    let last = headings.len().saturating_sub(1);
+    for column in table.column_iter_mut().take(last) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     let mut out = String::new();
     for line in table.lines() {

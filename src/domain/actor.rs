@@ -6,6 +6,7 @@ use super::agent::Agent;
 use super::id::{AgentId, LeaseToken, SessionId};
 use super::refusal::{Code, Refusal};
 use super::session::Session;
+use super::text::quoted;
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +76,7 @@ impl Actor {
             None if acting.candidates.is_empty() => {
                 let message = format!("agent {} has no live session", agent.id);
                 Err(Refusal::new(Code::SessionRequired, message)
-                    .hint(format!("callboard init-agent --thread-key '{}'", agent.thread_key)))
+                    .hint(format!("callboard init-agent --thread-key {}", quoted(agent.thread_key.as_str()))))
             }
             None => {
                 let ids: Vec<&str> = acting.candidates.iter().map(SessionId::as_str).collect();

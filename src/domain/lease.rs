@@ -8,7 +8,7 @@ use super::actor::Proof;
 use super::attempt::AttemptKey;
 use super::id::{AgentId, LeaseToken, Module, SessionId};
 use super::refusal::{Code, Holder, Refusal};
-use super::task::TaskKey;
+use super::task::{TaskKey, TaskState};
 use super::time::{Dial, LeaseTime, Millis};
 use super::word::words;
 
@@ -145,7 +145,18 @@ impl Lease {
             .hint("repeat it with --lease-token TOKEN or --session-id ID")
             .holder(&self.holder(dial)));
         }
+        if proof.token.is_some() && proof.agent.as_ref() == Some(&self.agent) {
+            return Err(self.lost_to_itself(dial));
+        }
         Err(self.lost_to_holder(dial))
+    }
+
+    /// The refusal of an agent that holds it and shows another token: an old one, or another window's.
+    fn lost_to_itself(&self, dial: Dial) -> Refusal {
+        let (module, kind) = (&self.module, self.kind);
+        let message = format!("that is not the present token of your {kind} lease of {module}");
+        let hint = format!("callboard next-action --agent-id {} --session-id {}", self.agent, self.session);
+        Refusal::new(Code::StaleLease, message).hint(hint).holder(&self.holder(dial))
     }
 
     /// The refusal of a claim on what somebody else holds.
@@ -168,8 +179,8 @@ impl Lease {
 }
 
 /// The refusal of a caller that means a lease which nobody holds.
-pub fn nobody_holds(module: &Module, kind: LeaseKind) -> Refusal {
-    Refusal::new(Code::StaleLease, format!("nobody holds the {kind} lease of {module} now"))
+pub fn nobody_holds(module: &Module, kind: LeaseKind, state: TaskState) -> Refusal {
+    Refusal::new(Code::StaleLease, format!("nobody holds the {kind} lease of {module} now: it is {state}"))
         .hint(format!("callboard show {module}"))
         .detail("holder", serde_json::Value::Null)
 }

@@ -54,6 +54,11 @@ pub fn required(what: &str, text: &str) -> Result<String, Refusal> {
     bounded(what, text)
 }
 
+/// The text as one word of a shell: whoever pastes it runs nothing else.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// The first `most` characters, with an ellipsis where something was cut.
 pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {

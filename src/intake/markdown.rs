@@ -2,8 +2,9 @@
 //!
 //! Every `- [ ] title` is a task, and `- [x] title` one that is done. Nesting gives parents: a parent depends on its
 //! children. The module is made from the title; attributes in braces at the end of the line say more, as in
-//! `- [ ] Sign in {module=core-auth priority=1 specialty=backend depends=db,mail paths=src/auth/** review=required}`.
-//! Indented text below an item is its body.
+//! `- [ ] Sign in {module=core-auth priority=1 specialty=backend depends=db,mail paths=src/auth/** review=required}`; the
+//! names of the flags of `add-task` are understood too, and a label is `label=KEY:VALUE`. Indented text below an item is
+//! its body. Blocks in code fences are no items.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -15,8 +16,12 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Candidates, TaskState, TaskTexts};
 use crate::domain::text;
 
+/// What a line may say in braces.
+const ATTRIBUTES: &str = "{module=NAME priority=0..4 specialty=S depends=A,B paths=GLOB,... review=required reviewer=ID estimate=MINUTES label=K:V}";
+
 /// The tasks of a checklist, in the order of its lines. Refuses with `import_line` what cannot be a task.
 pub fn plan(text: &str) -> Result<Vec<PlannedTask>, Refusal> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut plan: Vec<PlannedTask> = Vec::new();
     let mut open: Vec<(usize, Module)> = Vec::new();
     let mut taken = HashSet::new();
@@ -26,43 +31,72 @@ pub fn plan(text: &str) -> Result<Vec<PlannedTask>, Refusal> {
             taken.insert(module.to_owned());
         }
     }
-    let mut fenced = false;
+    let mut fence: Option<(usize, &str)> = None;
+    // Which task of the plan an open item became.
+    let mut owners: Vec<usize> = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let number = at + 1;
-        fenced ^= line.trim_start().starts_with("```");
-        let item = if fenced { None } else { Item::parse(line) };
+        let mark = ["```", "~~~"].into_iter().find(|mark| line.trim_start().starts_with(mark));
+        let was_fenced = fence.is_some();
+        match (fence, mark) {
+            (None, Some(mark)) => fence = Some((number, mark)),
+            (Some((_, open)), Some(mark)) if open == mark => fence = None,
+            _ => {}
+        }
+        let item = if was_fenced || fence.is_some() { None } else { Item::parse(line) };
         let Some(item) = item else {
-            if let Some((indent, _)) = open.last() {
-                add_to_body(&mut plan, line, *indent);
+            let is_text = !line.trim().is_empty();
+            // Text belongs to the innermost item that it is indented below.
+            while is_text && !was_fenced && open.last().is_some_and(|(indent, _)| indent_of(line) <= *indent) {
+                open.pop();
+                owners.pop();
             }
-            if !line.trim().is_empty() && !line.starts_with([' ', '\t']) {
-                open.clear();
+            if let (Some((indent, _)), Some(owner)) = (open.last(), owners.last()) {
+                let body = &mut plan[*owner].task.texts.body;
+                body.push_str(without_indent(line, indent + 2));
+                body.push('\n');
             }
             continue;
         };
         while open.last().is_some_and(|(indent, _)| *indent >= item.indent) {
             open.pop();
+            owners.pop();
         }
         let parent = open.last().map(|(_, module)| module.clone());
         let indent = item.indent;
         let task = item.task(number, parent, &mut taken)?;
         open.push((indent, task.module.clone()));
+        owners.push(plan.len());
         plan.push(PlannedTask { line: number, task });
     }
+    if let Some((line, mark)) = fence {
+        return Err(bad(line, format!("the {mark} that opens here is never closed")).hint("close it, or take it out"));
+    }
     for planned in &mut plan {
-        let body = planned.task.texts.body.trim().to_owned();
+        let body = planned.task.texts.body.trim_matches('\n').trim_end().to_owned();
         planned.task.texts.body = text::bounded("the body", &body).map_err(|refusal| at_line(planned.line, refusal))?;
     }
     Ok(plan)
 }
 
-fn add_to_body(plan: &mut [PlannedTask], line: &str, indent: usize) {
-    let deeper = line.len() - line.trim_start().len() > indent;
-    if let Some(planned) = plan.last_mut().filter(|_| deeper || line.trim().is_empty()) {
-        let body = &mut planned.task.texts.body;
-        body.push_str(line.get(indent + 2..).unwrap_or_default());
-        body.push('\n');
-    }
+/// How far a line is indented; a tab counts for four.
+fn indent_of(line: &str) -> usize {
+    line.chars().take_while(|c| matches!(c, ' ' | '\t')).map(width).sum()
+}
+
+fn width(white: char) -> usize {
+    if white == '\t' { 4 } else { 1 }
+}
+
+/// The line without its indent, of which at most so much is taken.
+fn without_indent(line: &str, most: usize) -> &str {
+    let mut taken = 0;
+    let text = line.find(|c| {
+        let more = matches!(c, ' ' | '\t') && taken < most;
+        taken += if more { width(c) } else { 0 };
+        !more
+    });
+    text.map_or("", |text| &line[text..])
 }
 
 /// A line of a checklist.
@@ -76,7 +110,7 @@ struct Item<'a> {
 impl<'a> Item<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let rest = line.trim_start_matches([' ', '\t']);
-        let indent = line[..line.len() - rest.len()].chars().map(|c| if c == '\t' { 4 } else { 1 }).sum();
+        let indent = indent_of(line);
         let rest = match rest.strip_prefix(['-', '*', '+']) {
             Some(rest) => rest,
             None => rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(['.', ')'])?,
@@ -118,7 +152,7 @@ impl<'a> Item<'a> {
         };
         for pair in self.attributes.split_whitespace() {
             let (key, value) = pair.split_once('=').ok_or_else(|| bad(line, format!("{pair:?} is not KEY=VALUE")))?;
-            match key {
+            match key.replace('-', "_").as_str() {
                 "module" => {}
                 "priority" => {
                     task.priority = one::<u8>(line, key, value)?;
@@ -127,12 +161,17 @@ impl<'a> Item<'a> {
                     }
                 }
                 "specialty" => task.specialty = Some(one(line, key, value)?),
-                "depends" => task.depends_on = list(line, key, value)?,
-                "paths" => task.owned_paths = list(line, key, value)?,
-                "estimate" => task.estimate_minutes = Some(one(line, key, value)?),
+                "depends" | "depends_on" => task.depends_on = list(line, key, value)?,
+                "paths" | "owned_paths" => task.owned_paths = list(line, key, value)?,
+                "estimate" | "estimate_minutes" => task.estimate_minutes = Some(one(line, key, value)?),
                 "review" => task.review = Some(one(line, key, value)?),
-                "reviewer" => task.reviewer = Some(one(line, key, value)?),
-                label => drop(task.labels.insert(label.to_owned(), value.to_owned())),
+                "reviewer" | "reviewer_id" => task.reviewer = Some(one(line, key, value)?),
+                "label" => {
+                    let (name, value) = value.split_once(':').ok_or_else(|| bad(line, "a label is label=KEY:VALUE"))?;
+                    task.labels.insert(name.to_owned(), value.to_owned());
+                }
+                // A misspelled dependency must not be lost.
+                _ => return Err(bad(line, format!("there is no attribute {key:?}")).hint(ATTRIBUTES)),
             }
         }
         Ok(task)
@@ -180,7 +219,7 @@ mod tests {
     use super::*;
 
     const PLAN: &str = "# Shop\n\n- [ ] Sign in {priority=1 specialty=backend paths=src/auth/**}\n  Mind the *clock*.\n\n  \
-        - [x] Schema\n  - [ ] Sign in {team=blue}\n\n1. [ ] Release {module=ship depends=sign-in}\n- not a task\n\
+        - [x] Schema\n  - [ ] Sign in {label=team:blue}\n\n1. [ ] Release {module=ship depends=sign-in}\n- not a task\n\
         ```\n- [ ] an example\n```\n";
 
     #[test]
@@ -199,8 +238,31 @@ mod tests {
     }
 
     #[test]
+    fn no_text_is_lost() {
+        let text = "\u{feff}- [ ] First\n- [ ] Parent\n\tbody of parent\n\t- [ ] Child\n\t\tbody\n  back to parent\n\
+            - [ ] Short\n é one space\n~~~\n- [ ] an example\n~~~\n- [ ] After {depends_on=first owned-paths=a/b}\n";
+        let plan = plan(text).expect("a plan");
+        let bodies: Vec<_> = plan.iter().map(|one| (one.task.title.as_str(), one.task.texts.body.as_str())).collect();
+        let expected = [
+            ("First", ""),
+            ("Parent", "body of parent\nback to parent"),
+            ("Child", "body"),
+            ("Short", "é one space"),
+            ("After", ""),
+        ];
+        assert_eq!(bodies, expected);
+        assert_eq!(plan[4].task.depends_on[0].as_str(), "first");
+    }
+
+    #[test]
     fn a_bad_line_is_named() {
-        for (text, line) in [("- [ ] a\n- [ ] b {priority=9}", 2), ("- [ ] ???", 1), ("- [ ] x {depends=../y}", 1)] {
+        for (text, line) in [
+            ("- [ ] a\n- [ ] b {priority=9}", 2),
+            ("- [ ] ???", 1),
+            ("- [ ] x {depends=../y}", 1),
+            ("- [ ] x {team=blue}", 1),
+            ("a\n```\n- [ ] x", 2),
+        ] {
             let refusal = plan(text).expect_err("refused");
             assert_eq!(refusal.code, Code::ImportLine);
             assert_eq!(refusal.details["line"], line, "{text}");

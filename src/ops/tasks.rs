@@ -23,6 +23,9 @@ use crate::domain::scope::Scope;
 use crate::domain::task::{Candidates, Task, TaskState, TaskTexts};
 use crate::domain::text;
 
+/// A confirmation of very many names so many of them.
+const CONFIRMED_SHOWN: usize = 500;
+
 /// A task.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TaskReply {
@@ -270,7 +273,11 @@ impl Operation for ConfirmTask {
         call.commit(self, app, |turn| {
             let modules = if self.all { turn.look().drafts()? } else { self.module.some_names()? };
             let confirmed = turn.confirm_tasks(&modules, hints)?;
-            let tasks = turn.look().list(&confirmed)?;
+            if self.all && turn.has_drafts() {
+                turn.warn("there are more drafts: callboard confirm-task --all");
+            }
+            let shown = &confirmed[..confirmed.len().min(CONFIRMED_SHOWN)];
+            let tasks = turn.look().list(shown)?;
             Ok(Answer::done(TasksReply { tasks, next_after: None }))
         })
     }

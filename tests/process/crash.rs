@@ -87,11 +87,15 @@ fn a_crash_between_commit_and_pages_is_healed_by_presence() {
     let token = claimed["lease"]["token"].as_str().unwrap().to_owned();
     for page in [".STATUS.md.", ".state.json.", ".projected."] {
         let dying = project.copy().with_fault("FAULT_KILL_OPEN", page);
-        let run = dying.run(&["add-task", "late", "--title", "It was committed"]);
+        let add = ["add-task", "late", "--title", "It was committed", "--request-id", "once"];
+        let run = dying.run(&add);
         assert_eq!(run.code, -9, "{run:?}");
         let project = dying.copy();
         let (board, shown) = project.revisions();
         assert_eq!(board, shown + 1, "committed and not shown");
+        let repeating = project.copy();
+        repeating.ok(&add);
+        assert!(repeating.page("STATUS.md").contains("It was committed"), "the repeated request shows it too");
         project.ok(&["heartbeat", "a", "--agent-id", "w", "--lease-token", &token]);
         let (board, shown) = project.revisions();
         assert_eq!(board, shown, "a heartbeat raises no revision and heals");

@@ -95,11 +95,57 @@ fn a_stale_session_is_told_how_to_come_back() {
 }
 
 #[test]
+fn two_windows_of_one_agent_are_told_apart() {
+    let project = Project::new();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    let window = |name: &str| {
+        let came = project.json(&["init-agent", "--thread-key", "w", "--window-id", name]);
+        came["session_id"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (window("one"), window("two"));
+    project.refused(&["next-action", "--agent-id", "w"], 4, "session_required");
+    project.ok(&["claim-next", "--session-id", &one]);
+    let mine = project.json(&["next-action", "--session-id", &one]);
+    assert_eq!((&mine["action"], &mine["module"]), (&Value::from("continue"), &Value::from("a")));
+    assert_eq!(mine["command"], format!("callboard claim a --agent-id w --session-id {one}"));
+    let others = project.run(&["next-action", "--session-id", &two, "--json"]);
+    assert_eq!((others.code, &others.json()["action"]), (3, &Value::from("wait")), "{others:?}");
+    project.ok(&["close-session", "--session-id", &one]);
+    project.ok(&["close-session", "--session-id", &two]);
+    let gone = project.refused(&["next-action", "--agent-id", "w"], 4, "session_required");
+    assert_eq!(gone["error"]["hint"], "callboard init-agent --thread-key 'w'");
+}
+
+#[test]
+fn a_name_of_a_request_is_bound_to_who_comes_aboard() {
+    let project = Project::new();
+    project.ok(&["init-agent", "--thread-key", "a", "--request-id", "r"]);
+    project.ok(&["init-agent", "--thread-key", "a", "--request-id", "r"]);
+    project.refused(&["init-agent", "--thread-key", "b", "--request-id", "r"], 4, "request_id_reused");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    let project = Project::new();
+    project.ok(&["init-agent", "--thread-key", "w"]);
+    project.ok(&["add-task", "a", "--title", "A"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = project.command(&["claim-next", "--agent-id", "w"]);
+    let output = command.stdout(full).stderr(std::process::Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(9), "{said}");
+    let request = said.split("--request-id ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let again = project.json(&["claim-next", "--agent-id", "w", "--request-id", request]);
+    assert_eq!((&again["replayed"], &again["task"]["module"]), (&Value::Bool(true), &Value::from("a")));
+}
+
+#[test]
 fn odd_texts_are_taken_whole_or_refused() {
     let project = Project::new();
     let long = "ä".repeat(50_000);
     project.ok(&["add-task", "long", "--title", "Long", "--body", &long]);
     assert_eq!(project.json(&["show", "long"])["task"]["body"].as_str(), Some(long.as_str()));
+    project.ok(&["add-task", "dash", "--title", "- a list", "--body", "- one\n- two"]);
     project.ok(&["add-task", "lines", "--title", "one\ntwo\r\n\tthree \u{1b}[0m"]);
     let title = project.json(&["show", "lines"])["task"]["title"].as_str().unwrap().to_owned();
     assert!(!title.chars().any(char::is_control), "{title:?}");

@@ -95,7 +95,7 @@ fn a_stopped_holder_that_was_broken_changes_nothing_more() {
 
 #[test]
 fn a_holder_that_died_on_this_host_is_broken_at_once() {
-    let project = shared().with_fault("FAULT_KILL_AT", 1);
+    let project = shared().with_fault("FAULT_KILL_OPEN", "coordination.db-journal");
     assert_eq!(project.run_as_host("host-a", &["add-task", "a", "--title", "A"]).code, -9);
     assert!(project.plan(".callboard/lock.d").exists(), "it left its lock");
     let project = project.without_faults();

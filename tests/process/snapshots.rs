@@ -248,7 +248,7 @@ fn work_goes_round() {
         "claim-next --agent-id ann --json",
         &expect![[r#"
             exit 0
-            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":2,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
+            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":2,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
         "#]],
     );
     check(
@@ -384,8 +384,8 @@ fn pages_are_for_people() {
 
         | session | agent | host | window | status | last seen (UTC) | branch |
         | --- | --- | --- | --- | --- | --- | --- |
-        | `s-000000000005` | `ann` | stagehand | `w1` | active | 2027-01-15 08:00 |  |
-        | `s-000000000006` | `ben` | stagehand | `w1` | active | 2027-01-15 08:00 |  |
+        | `s-000000000005` | `ann` | h-test | `w1` | active | 2027-01-15 08:00 |  |
+        | `s-000000000006` | `ben` | h-test | `w1` | active | 2027-01-15 08:00 |  |
 
         ## Leases
 

@@ -25,6 +25,11 @@ impl Render for ClaimView {
         for verdict in &self.verdicts {
             page.field("verdict", format!("{} by {}: {}", verdict.verdict, verdict.by, verdict.notes));
         }
+        for attempt in &self.earlier {
+            let ended = attempt.outcome.map_or_else(|| "not ended".to_owned(), |outcome| outcome.to_string());
+            let said = attempt.summary.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
+            page.field(&format!("attempt {}", attempt.attempt), format!("{} by {}{said}", ended, attempt.agent_id));
+        }
         if let Some(submission) = &self.submission {
             page.field("handed in by", &submission.agent_id);
             page.field("attempt", submission.attempt);

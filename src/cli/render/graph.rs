@@ -15,8 +15,13 @@ impl Render for GraphReply {
             GraphFormat::Dot => page.line(dot(&self.graph).trim_end()),
             GraphFormat::Mermaid => page.line(mermaid(&self.graph).trim_end()),
         }
-        if self.graph.cut && self.format == GraphFormat::Text {
-            page.line("… there is more: --limit N, or callboard graph M");
+        if self.graph.cut {
+            let comment = match self.format {
+                GraphFormat::Text => "…",
+                GraphFormat::Dot => "//",
+                GraphFormat::Mermaid => "%%",
+            };
+            page.line(format!("{comment} there is more: --limit N, or callboard graph M"));
         }
     }
 }
