@@ -10,7 +10,6 @@ use sha2::{Digest as _, Sha256};
 use super::error::refusal;
 use super::locate;
 use super::locks::{self, Held};
-use super::pages::picture;
 use super::place::Place;
 use super::pulse;
 use super::settings::Settings;
@@ -26,8 +25,9 @@ use crate::platform::deadline::Deadline;
 use crate::platform::entropy::Entropy;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
+use crate::projection::render::Drawing;
 use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
-use crate::store::{Access, Store as _};
+use crate::store::{Access, Store as _, Transaction};
 
 /// The place file changes at most once in a board's life.
 const PLACE_TRIES: usize = 3;
@@ -160,13 +160,17 @@ impl App {
             let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
             let mut store = self.store(&place, &held).map_err(unread)?;
             let whole = self.whole(order, request_id.clone(), &place, &host).map_err(unread)?;
-            let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work)?;
+            let showing = |transaction: &dyn Transaction, committed: &Committed<T>| {
+                // Somebody who waits for the lock shows what comes of both.
+                if Self::pages_are_due(&place, committed) && !held.is_waited_for() {
+                    let picture = self.picture_in(transaction, &place, &host).ok();
+                    first = picture.and_then(|picture| Drawing::begin(picture, place.plan.join("templates")));
+                }
+            };
+            let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work, showing)?;
             if let Some(pulse) = &committed.pulse {
                 // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
                 let _ = pulse::write(&place.internal(), pulse, &host.id);
-                if Self::pages_are_due(&place, &committed) && !held.is_waited_for() {
-                    first = picture(&mut store, &place, &host, self).ok();
-                }
             }
             drop(store);
             drop(held);

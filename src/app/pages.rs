@@ -17,8 +17,8 @@ use crate::platform::host::Host;
 use crate::projection::error::ProjectionError;
 use crate::projection::marker::Marker;
 use crate::projection::refresh::{Desk, Shown, Target};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Access, Store as _};
+use crate::projection::render::Drawing;
+use crate::store::{Access, Store as _, Transaction};
 
 /// Pages may be this far behind a heartbeat, in milliseconds: nobody reads a deadline to the second.
 const PAGES_BEHIND_MS: i64 = 10_000;
@@ -34,7 +34,13 @@ impl App {
             Target { generation: board.generation.clone(), revision: board.revision, presence: board.presence };
         let mut warnings = Vec::new();
         let desk = self.desk(&place, &host).map_err(unread)?;
-        let done = desk.refresh(&target, Some(picture), || self.picture(&host), || None, &mut warnings);
+        let done = desk.refresh(
+            &target,
+            Drawing::begin(picture, desk.templates()),
+            || self.picture(&host),
+            || None,
+            &mut warnings,
+        );
         done.map_err(|error| unread(shown(error)))?;
         Ok(warnings)
     }
@@ -60,7 +66,7 @@ impl App {
         place: &Place,
         host: &Host,
         committed: &Committed<T>,
-        first: Option<Picture>,
+        first: Option<Drawing>,
         warnings: &mut Vec<String>,
     ) -> bool {
         let Some(pulse) = &committed.pulse else { return false };
@@ -91,20 +97,26 @@ impl App {
     fn picture(&self, host: &Host) -> Result<Picture, ProjectionError> {
         let (place, held) = self.locked_to_read(host)?;
         let mut store = self.store(&place, &held)?;
-        Ok(picture(&mut store, &place, host, self)?)
+        let transaction = store.begin(Access::Read).map_err(Refusal::from)?;
+        Ok(self.picture_in(&*transaction, &place, host)?)
+    }
+
+    /// What the pages show of the board as a transaction sees it.
+    pub(super) fn picture_in(
+        &self,
+        transaction: &dyn Transaction,
+        place: &Place,
+        host: &Host,
+    ) -> Result<Picture, Refusal> {
+        let mut picture = Look::begin(transaction, &Caller::default(), &self.own_moment(host))?.picture()?;
+        picture.board.storage = Some(place.file.storage);
+        Ok(picture)
     }
 
     fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
         let lock = locks::queue_directory(place, &self.settings)?.join("projection");
         Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone() })
     }
-}
-
-pub(super) fn picture(store: &mut SqliteStore, place: &Place, host: &Host, app: &App) -> Result<Picture, Refusal> {
-    let transaction = store.begin(Access::Read)?;
-    let mut picture = Look::begin(&*transaction, &Caller::default(), &app.own_moment(host))?.picture()?;
-    picture.board.storage = Some(place.file.storage);
-    Ok(picture)
 }
 
 fn shown(error: ProjectionError) -> Refusal {

@@ -75,6 +75,7 @@ impl Turn<'_> {
         let mut done = Imported::default();
         let mut keys: HashMap<Module, TaskKey> = HashMap::with_capacity(plan.len());
         let mut edges = Vec::new();
+        let mut revisions = Vec::new();
         for planned in plan {
             let NewTask { module, depends_on, parent, .. } = &planned.task;
             let existing = self.store.task(module)?;
@@ -93,14 +94,22 @@ impl Turn<'_> {
                     keys.insert(task.module, task.key);
                 }
                 Some(task) if wanted => {
-                    let (module, revision) = (task.module.clone(), task.revision);
-                    let after = self.edit_task(&module, matching(planned.task), Force::No)?;
-                    if after.revision == revision { done.unchanged += 1 } else { done.updated.push(module) }
+                    revisions.push((task.module.clone(), task.revision));
+                    self.edit_task(&task.module, matching(planned.task), Force::No)?;
                 }
                 Some(_) => done.unchanged += 1,
             }
         }
         self.add_edges(&edges, &keys)?;
+        let mut wanted: HashMap<&Module, Vec<&Module>> = HashMap::new();
+        for (_, module, needed) in edges.iter().filter(|_| !revisions.is_empty()) {
+            wanted.entry(module).or_default().push(needed);
+        }
+        for (module, revision) in revisions {
+            self.remove_other_edges(&module, wanted.get(&module).map_or(&[], Vec::as_slice))?;
+            let after = super::look::known_task(self.store, &module)?;
+            if after.revision == revision { done.unchanged += 1 } else { done.updated.push(module) }
+        }
         self.named.clear();
         if !done.added.is_empty() || !done.updated.is_empty() {
             let data = json!({"added": done.added.len(), "updated": done.updated.len(), "unchanged": done.unchanged});
@@ -131,6 +140,17 @@ impl Turn<'_> {
         self.reweigh(weights.into_iter().collect())?;
         for (_, module, needed) in edges.iter().filter(|(_, module, needed)| !is_within(module, needed)) {
             self.depend(module, std::slice::from_ref(needed), Force::No)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a known task depends on and the plan does not say any more.
+    fn remove_other_edges(&mut self, module: &Module, wanted: &[&Module]) -> Result<(), Refusal> {
+        let task = super::look::known_task(self.store, module)?;
+        let there = self.store.dependencies(task.key)?.into_iter().map(|needed| needed.module);
+        let others: Vec<Module> = there.filter(|needed| !wanted.contains(&needed)).collect();
+        if !others.is_empty() {
+            self.undepend(module, &others)?;
         }
         Ok(())
     }

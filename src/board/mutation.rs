@@ -174,11 +174,15 @@ struct KeptReply<T> {
 /// Does `work` in one transaction and commits it, or answers a request that was done before with its first reply.
 ///
 /// A refusal undoes everything. A result that came too late is then recorded by itself.
+///
+/// `before_commit` sees the board as it will be when the commit has worked; what it does there must not last long, and is
+/// void if the commit fails.
 pub fn commit<T: Serialize + DeserializeOwned>(
     store: &mut dyn Store,
     order: &Order<'_>,
     names: &dyn Names,
     work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+    before_commit: impl FnOnce(&dyn Transaction, &Committed<T>),
 ) -> Result<Committed<T>, Refused> {
     let mut transaction = store.begin(Access::Write)?;
     let board = transaction.board()?;
@@ -186,6 +190,7 @@ pub fn commit<T: Serialize + DeserializeOwned>(
     let refused = |refusal| Refused { refusal, revision: Some(revision) };
     match attempt(&mut *transaction, order, names, board, work) {
         Ok(Done::New(committed)) => {
+            before_commit(&*transaction, &committed);
             transaction.commit()?;
             Ok(committed)
         }

@@ -28,15 +28,19 @@ words! {
 /// Import a plan: a markdown checklist or JSON lines.
 ///
 /// All or nothing: a bad line is named with its number. Its tasks are open, its dependencies and paths confirmed as
-/// written. In a checklist a parent depends on its children, and a checked item is done. Known modules are left and
-/// counted; --update changes draft, open and waiting ones to match.
+/// written. Known modules are left and counted; --update changes draft, open and waiting ones to match, dependencies
+/// included.
+///
+/// A checklist has lines such as `- [ ] Sign in {module=auth priority=1 specialty=backend depends=db,mail paths=src/auth/**
+/// review=required reviewer=ID estimate=30 label=area:web}`; everything in braces is optional. A parent depends on its
+/// children, a checked item is done, indented text is the body. JSON lines have the keys that `show --json` has in `task`.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Intake {
     /// The file with the plan; - is standard input.
     #[arg(long, value_name = "FILE")]
     pub from: PlanText,
-    /// markdown or jsonl; told from the file's name when not given.
+    /// markdown or jsonl; told from what is in it when not given.
     #[arg(long, value_name = "FORMAT")]
     #[serde(default)]
     pub format: Option<PlanFormat>,
@@ -63,6 +67,9 @@ pub struct IntakeReply {
     pub unchanged: u64,
     /// The first of the added modules.
     pub modules: Vec<Module>,
+    /// The first of the modules that were changed to match.
+    #[serde(default)]
+    pub updated_modules: Vec<Module>,
 }
 
 /// How many names a reply holds.
@@ -71,10 +78,11 @@ const NAMES_SHOWN: usize = 20;
 impl Intake {
     fn plan(&self) -> Result<Vec<PlannedTask>, Refusal> {
         let text = self.from.checked()?;
-        let format = self.format.unwrap_or_else(|| match text.trim_start().starts_with('{') {
-            true => PlanFormat::Jsonl,
-            false => PlanFormat::Markdown,
-        });
+        let format =
+            self.format.unwrap_or_else(|| match text.trim_start_matches('\u{feff}').trim_start().starts_with("{\"") {
+                true => PlanFormat::Jsonl,
+                false => PlanFormat::Markdown,
+            });
         let plan = match format {
             PlanFormat::Markdown => intake::markdown::plan(text)?,
             PlanFormat::Jsonl => intake::jsonl::plan(text)?,
@@ -109,8 +117,9 @@ impl Operation for Intake {
 }
 
 fn reply(done: Imported, dry_run: bool) -> IntakeReply {
-    let mut modules = done.added;
-    let added = modules.len() as u64;
+    let (mut modules, mut updated_modules) = (done.added, done.updated);
+    let (added, updated) = (modules.len() as u64, updated_modules.len() as u64);
     modules.truncate(NAMES_SHOWN);
-    IntakeReply { dry_run, added, updated: done.updated.len() as u64, unchanged: done.unchanged, modules }
+    updated_modules.truncate(NAMES_SHOWN);
+    IntakeReply { dry_run, added, updated, unchanged: done.unchanged, modules, updated_modules }
 }

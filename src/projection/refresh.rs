@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::ProjectionError;
-use super::marker::{Marker, hash};
+use super::marker::Marker;
 use super::pages::PAGES;
-use super::render::{Rendered, render};
+use super::render::{Drawing, Drawn, Rendered, draw};
 use crate::board::pages::Picture;
 use crate::platform::deadline::Deadline;
 use crate::platform::error::PlatformError;
@@ -61,6 +61,11 @@ impl Desk {
         self.internal.join("projected")
     }
 
+    /// Where a board keeps templates of its own.
+    pub fn templates(&self) -> PathBuf {
+        self.plan.join("templates")
+    }
+
     /// What the pages show, if that is known.
     pub fn shown(&self) -> Option<Marker> {
         Marker::read(&self.marker())
@@ -73,11 +78,11 @@ impl Desk {
     }
 
     /// Brings the pages up to date. `picture` reads the newest state under the board's lock; `first` is a state that
-    /// was read already.
+    /// is being drawn already.
     pub fn refresh(
         &self,
         target: &Target,
-        mut first: Option<Picture>,
+        mut first: Option<Drawing>,
         mut picture: impl FnMut() -> Result<Picture, ProjectionError>,
         newest: impl Fn() -> Option<Target>,
         warnings: &mut Vec<String>,
@@ -97,11 +102,12 @@ impl Desk {
             if self.shows(&wanted) {
                 break;
             }
-            let next = match first.take() {
-                Some(picture) => picture,
-                None => picture()?,
+            let mut next = match first.take() {
+                Some(drawing) => drawing.finish()?,
+                None => draw(&picture()?, &self.templates())?,
             };
-            self.write(&next, warnings)?;
+            warnings.append(&mut next.warnings);
+            self.write(&next)?;
             match newest() {
                 Some(newest) if newest.generation == wanted.generation => wanted = newest,
                 _ => break,
@@ -111,28 +117,19 @@ impl Desk {
         Ok(if self.shows(target) { Shown::Yes } else { Shown::Behind })
     }
 
-    fn write(&self, picture: &Picture, warnings: &mut Vec<String>) -> Result<(), ProjectionError> {
-        let pages = render(picture, &self.plan.join("templates"), warnings)?;
-        let mut marker = Marker {
-            generation: picture.board.generation.clone(),
-            revision: picture.board.revision,
-            presence: picture.board.presence,
-            pages: std::collections::BTreeMap::new(),
-            at: picture.board.changed_at.0,
-        };
+    fn write(&self, drawn: &Drawn) -> Result<(), ProjectionError> {
         let before = self.shown().unwrap_or_default();
-        for Rendered { page, text } in &pages {
-            let (name, path) = (page.name.to_owned(), self.plan.join(page.name));
-            let hash = hash(text.as_bytes());
+        for Rendered { page, text } in &drawn.pages {
+            let path = self.plan.join(page.name);
             // A page that shows the same is left alone, so that nobody who watches it is woken. Only then does it pay to
             // read it: it may have been edited by hand.
-            let same = before.pages.get(page.name) == Some(&hash) && holds(&path, text.as_bytes());
+            let hash = drawn.marker.pages.get(page.name);
+            let same = before.pages.get(page.name) == hash && holds(&path, text.as_bytes());
             if !same {
                 file::replace(&path, text.as_bytes(), &self.writer, Durability::Disposable)?;
             }
-            marker.pages.insert(name, hash);
         }
-        marker.write(&self.marker(), &self.writer)
+        drawn.marker.write(&self.marker(), &self.writer)
     }
 }
 

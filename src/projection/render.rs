@@ -5,7 +5,8 @@
 //! and into a bounded output: a board's own template cannot hang a mutation.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -13,6 +14,7 @@ use minijinja::{Environment, Value};
 use serde::Serialize;
 
 use super::error::ProjectionError;
+use super::marker::{Marker, hash};
 use super::pages::{PAGES, Page};
 use crate::board::pages::{AgentView, BoardView, Picture, SessionView, Stalled};
 use crate::board::views::{LeaseView, TaskView};
@@ -35,22 +37,44 @@ pub struct Rendered {
     pub text: String,
 }
 
-/// Renders every page. A board's own template in `templates` comes first; where it fails the built-in one is used, and
-/// what was wrong is added to `warnings`.
-pub fn render(
-    picture: &Picture,
-    templates: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Rendered>, ProjectionError> {
+/// The pages of one state of the board, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// The state that they show.
+    pub marker: Marker,
+    /// The pages.
+    pub pages: Vec<Rendered>,
+    /// What is worth saying.
+    pub warnings: Vec<String>,
+}
+
+/// Pages that are being drawn while the state that they show is being committed: it is mostly waiting for the disk.
+pub struct Drawing(JoinHandle<Result<Drawn, ProjectionError>>);
+
+impl Drawing {
+    /// Begins to draw. None where no thread can be had.
+    pub fn begin(picture: Picture, templates: PathBuf) -> Option<Self> {
+        std::thread::Builder::new().spawn(move || draw(&picture, &templates)).ok().map(Self)
+    }
+
+    /// The pages.
+    pub fn finish(self) -> Result<Drawn, ProjectionError> {
+        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Draws every page. A board's own template in `templates` comes first; where it fails the built-in one is used, and
+/// the warnings say what was wrong.
+pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionError> {
     let value = Value::from(Serde(picture));
     let has_own = templates.is_dir();
-    let mut pages = Vec::with_capacity(PAGES.len());
+    let (mut pages, mut warnings) = (Vec::with_capacity(PAGES.len()), Vec::new());
     for page in PAGES {
         let Some(built_in) = page.template else {
             pages.push(Rendered { page, text: state_json(picture) });
             continue;
         };
-        let own = if has_own { own_template(page, templates, &value, warnings) } else { None };
+        let own = if has_own { own_template(page, templates, &value, &mut warnings) } else { None };
         let text = match own {
             Some(text) => text,
             None => {
@@ -59,7 +83,14 @@ pub fn render(
         };
         pages.push(Rendered { page, text });
     }
-    Ok(pages)
+    let marker = Marker {
+        generation: picture.board.generation.clone(),
+        revision: picture.board.revision,
+        presence: picture.board.presence,
+        pages: pages.iter().map(|drawn| (drawn.page.name.to_owned(), hash(drawn.text.as_bytes()))).collect(),
+        at: picture.board.changed_at.0,
+    };
+    Ok(Drawn { marker, pages, warnings })
 }
 
 fn own_template(page: Page, templates: &Path, value: &Value, warnings: &mut Vec<String>) -> Option<String> {
@@ -153,7 +184,7 @@ pub fn state_json(picture: &Picture) -> String {
         leases: &picture.leases,
         omitted: &picture.omitted,
     };
-    let mut text = serde_json::to_string_pretty(&state).expect("a picture has a JSON form");
+    let mut text = serde_json::to_string(&state).expect("a picture has a JSON form");
     text.push('\n');
     text
 }

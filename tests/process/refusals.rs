@@ -200,6 +200,13 @@ fn a_plan_is_imported_whole_or_not_at_all() {
     let again = project.json(&["intake", "--from", "plan.md"]);
     assert_eq!((&again["added"], &again["unchanged"]), (&Value::from(0), &Value::from(3)));
     assert_eq!(project.json(&["show", "one"])["task"]["depends_on"][0], "part");
+    write("- [ ] One {module=one}\n- [ ] Two {module=two depends=one priority=1}\n");
+    let dry = project.json(&["intake", "--from", "plan.md", "--update", "--dry-run"]);
+    assert_eq!(dry["updated_modules"], Value::from(vec!["one", "two"]));
+    project.ok(&["intake", "--from", "plan.md", "--update"]);
+    assert_eq!(project.json(&["show", "one"])["task"]["depends_on"], Value::from(Vec::<Value>::new()));
+    write("- [ ] One {module=one depends=part}\n- [ ] Two {module=two depends=one}\n");
+    project.ok(&["intake", "--from", "plan.md", "--update"]);
     assert_eq!(project.json(&["show", "part"])["task"]["state"], "done");
     // What the board exports, another board imports.
     let full = project.json(&["tasks"]);

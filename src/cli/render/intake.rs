@@ -13,6 +13,7 @@ impl Render for IntakeReply {
         page.field("updated", self.updated);
         page.field("unchanged", self.unchanged);
         page.list("modules", &self.modules);
+        page.list("updated_modules", &self.updated_modules);
         if self.added > self.modules.len() as u64 {
             page.field("more", "callboard tasks");
         }
