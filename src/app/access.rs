@@ -188,15 +188,19 @@ impl App {
         caller: &Caller,
         look_in: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
     ) -> Result<Seen<T>, Refused> {
-        Ok(self.look_at_place(caller, |look, _| look_in(look))?.1)
+        self.look_at_place(caller, |look, _| look_in(look))
     }
 
-    /// The picture of the board that the pages show, and its place.
-    pub fn look_at_picture(&self, caller: &Caller) -> Result<(Place, Seen<Picture>), Refused> {
+    /// Looks at the board, with the picture of it that the pages show.
+    pub fn look_at_picture<T>(
+        &self,
+        caller: &Caller,
+        look_in: impl FnOnce(&Look<'_>, &Place, Picture) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Seen<T>, Refused> {
         self.look_at_place(caller, |look, place| {
             let mut picture = look.picture_now()?;
             picture.board.storage = Some(place.file.storage);
-            Ok(Answer::done(picture))
+            look_in(look, place, picture)
         })
     }
 
@@ -204,7 +208,7 @@ impl App {
         &self,
         caller: &Caller,
         look: impl FnOnce(&Look<'_>, &Place) -> Result<Answer<T>, Refusal>,
-    ) -> Result<(Place, Seen<T>), Refused> {
+    ) -> Result<Seen<T>, Refused> {
         let host = self.host().map_err(unread)?;
         let (place, held) = self.locked_to_read(&host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
@@ -220,7 +224,7 @@ impl App {
         drop(transaction);
         drop(store);
         drop(held);
-        Ok((place, Seen { answer, revision }))
+        Ok(Seen { answer, revision })
     }
 
     /// Does `work` and undoes it, to say what it would do.

@@ -1,5 +1,6 @@
 //! The parser, made from the catalogue: one table entry for each operation, with a renderer that cannot be missing.
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
 
 use super::facts;
@@ -8,6 +9,7 @@ use super::out::{Color, Out};
 use super::render::Render;
 use crate::app::App;
 use crate::board::mutation::Refused;
+use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::ops::call::Shared as _;
 use crate::ops::texts::json_of;
@@ -119,8 +121,27 @@ fn augment<O: Operation>(command: Command) -> Command {
 fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
     match try_run::<O>(matches, app) {
         Ok(done) => out.answer(&done),
-        Err(refused) => out.refuse(&refused),
+        Err(mut refused) => {
+            refused.refusal.hint = refused.refusal.hint.map(|hint| as_caller(hint, matches));
+            out.refuse(&refused)
+        }
     }
+}
+
+/// A hint that is one of the commands of the loop, for whoever was named on this command line: as printed it would be a
+/// person's.
+fn as_caller(hint: String, matches: &ArgMatches) -> String {
+    if !["callboard claim-next", "callboard next-action", "callboard claim-review-next"].contains(&hint.as_str()) {
+        return hint;
+    }
+    let named = |id: &str, value: Option<String>| {
+        let given = value.filter(|_| matches.value_source(id) == Some(ValueSource::CommandLine));
+        given.map(|value| format!(" --{} {value}", id.replace('_', "-"))).unwrap_or_default()
+    };
+    let agent = matches.try_get_one::<AgentId>("agent_id").ok().flatten().map(ToString::to_string);
+    let session = matches.try_get_one::<SessionId>("session_id").ok().flatten().map(ToString::to_string);
+    let (agent, session) = (named("agent_id", agent), named("session_id", session));
+    format!("{hint}{agent}{session}")
 }
 
 /// The command line is a door like any other: its words become JSON, and the operation is made from that.

@@ -16,6 +16,7 @@ use crate::board::pages::{AgentView, BoardView, Picture, SessionView, Stalled};
 use crate::board::views::{LeaseView, TaskView};
 use crate::board::{history, next_action};
 use crate::domain::id::{Module, Specialty};
+use crate::domain::refusal::{Code, Refusal};
 use crate::domain::word::words;
 use crate::store::contract::TaskFilter;
 
@@ -81,9 +82,8 @@ impl Operation for Summary {
     type Reply = SummaryReply;
 
     fn run(&self, call: &Caller, app: &App) -> Result<Done<SummaryReply>, Refused> {
-        let (place, picture) = app.look_at_picture(&call.for_board())?;
-        Ok(picture
-            .map(|picture| SummaryReply {
+        let seen = app.look_at_picture(&call.for_board(), |_, place, picture| {
+            Ok(Answer::done(SummaryReply {
                 project_root: place.project.to_string_lossy().into_owned(),
                 board: picture.board,
                 counts: picture.counts,
@@ -92,8 +92,9 @@ impl Operation for Summary {
                 waiting: picture.waiting,
                 stalled: picture.stalled,
                 omitted: picture.omitted,
-            })
-            .into())
+            }))
+        })?;
+        Ok(seen.into())
     }
 }
 
@@ -169,31 +170,24 @@ impl Operation for State {
     type Reply = StateReply;
 
     fn run(&self, call: &Caller, app: &App) -> Result<Done<StateReply>, Refused> {
-        let caller = call.for_board();
-        let (_, seen) = app.look_at_picture(&caller)?;
-        if self.format == StateFormat::Summary {
-            return Ok(seen
-                .map(|picture| {
-                    let tasks = picture.tasks().cloned().collect();
-                    StateReply::new(picture, tasks, None)
-                })
-                .into());
+        if self.format == StateFormat::Summary && (self.limit.is_some() || self.after.is_some()) {
+            let refusal = Refusal::new(Code::Usage, "--limit and --after go with --format full")
+                .hint("callboard state --format full --limit 100");
+            return Err(Refused { refusal, revision: None });
         }
-        let limit = self.limit.map_or(usize::from(FULL_PAGE), Limit::get);
-        let page = app.look(&caller, |look| {
+        let seen = app.look_at_picture(&call.for_board(), |look, _, mut picture| {
+            if self.format == StateFormat::Summary {
+                let tasks = picture.tasks().cloned().collect();
+                return Ok(Answer::done(StateReply::new(picture, tasks, None)));
+            }
+            let limit = self.limit.map_or(usize::from(FULL_PAGE), Limit::get);
             let (tasks, next_after) = look.tasks(&TaskFilter::default(), self.after.as_ref(), limit)?;
-            Ok(Answer::done((tasks, next_after)))
+            for group in ["active", "review", "waiting", "next", "finished"] {
+                picture.omitted.remove(group);
+            }
+            Ok(Answer::done(StateReply::new(picture, tasks, next_after)))
         })?;
-        let (tasks, next_after) = page.answer.reply;
-        Ok(seen
-            .map(|picture| {
-                let mut picture = picture;
-                for group in ["active", "review", "waiting", "next", "finished"] {
-                    picture.omitted.remove(group);
-                }
-                StateReply::new(picture, tasks, next_after)
-            })
-            .into())
+        Ok(seen.into())
     }
 }
 

@@ -159,7 +159,7 @@ fn work_goes_round() {
             exit 5
             --
             error[held]: parser is held by ann until 2027-01-15T08:15:00.000Z (work)
-            hint: callboard claim-next
+            hint: callboard claim-next --agent-id ben
         "#]],
     );
     check(
