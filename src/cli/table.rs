@@ -2,12 +2,15 @@
 
 use std::io::IsTerminal as _;
 
-use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use crate::domain::text;
 
 /// Narrower than this no table is readable.
 const NARROWEST: u16 = 40;
+
+/// The last column is at least so wide, whatever the terminal.
+const LAST_LEAST: u16 = 24;
 
 /// The rows under their headings. Empty cells show a dash, so that columns can be counted.
 pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -28,14 +31,18 @@ pub(super) fn table(paints: bool, headings: &[&str], rows: Vec<Vec<String>>) -> 
         let cells = row.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { text::one_line(&cell) });
         table.add_row(cells.collect::<Vec<_>>());
     }
-    // Names are needed whole: only the last column, which says more, may break.
+    // Names are needed whole: only the last column, which says more, may break, and not into single letters.
     let last = headings.len().saturating_sub(1);
-    for column in table.column_iter_mut().take(last) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        column.set_constraint(match at {
+            at if at < last => ColumnConstraint::ContentWidth,
+            _ => ColumnConstraint::LowerBoundary(Width::Fixed(LAST_LEAST)),
+        });
     }
     let mut out = String::new();
     for line in table.lines() {
-        out.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        out.push_str(line.trim_end());
         out.push('\n');
     }
     out

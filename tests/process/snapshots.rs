@@ -150,6 +150,7 @@ fn work_goes_round() {
             reason: you hold it until 2027-01-15T08:15:00.000Z; the command shows it whole
             module: parser
             command: callboard claim parser --agent-id ann
+            finish: callboard finish parser --agent-id ann --lease-token lt-00000000000000000008 --summary TEXT
         "#]],
     );
     check(
@@ -384,8 +385,8 @@ fn pages_are_for_people() {
 
         | session | agent | host | window | status | last seen (UTC) | branch |
         | --- | --- | --- | --- | --- | --- | --- |
-        | `s-000000000005` | `ann` | h-test | `w1` | active | 2027-01-15 08:00 |  |
-        | `s-000000000006` | `ben` | h-test | `w1` | active | 2027-01-15 08:00 |  |
+        | `s-000000000005` | `ann` | stagehand `h-test` | `w1` | active | 2027-01-15 08:00 |  |
+        | `s-000000000006` | `ben` | stagehand `h-test` | `w1` | active | 2027-01-15 08:00 |  |
 
         ## Leases
 

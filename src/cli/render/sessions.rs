@@ -10,7 +10,10 @@ fn row(session: &SessionView) -> Vec<String> {
     vec![
         session.session_id.to_string(),
         session.agent_id.to_string(),
-        session.host_id.clone(),
+        session
+            .host_name
+            .as_ref()
+            .map_or_else(|| session.host_id.clone(), |name| format!("{name} ({})", session.host_id)),
         session.window_id.to_string(),
         session.status.to_string(),
         when(session.seen_at),

@@ -15,6 +15,7 @@ impl Render for NextAction {
         page.field("reason", &self.reason);
         page.maybe("module", self.module.as_ref());
         page.maybe("command", self.command.as_ref());
+        page.maybe("finish", self.finish_command.as_ref());
         if self.stalled {
             page.field("stalled", "yes");
         }
