@@ -216,4 +216,12 @@ fn a_plan_is_imported_whole_or_not_at_all() {
     assert_eq!(other.json(&["intake", "--from", "plan.jsonl"])["added"], 3);
     write("- [ ] One {module=circle depends=square}\n- [ ] Two {module=square depends=circle}\n");
     project.refused(&["intake", "--from", "plan.md"], 4, "cycle");
+    // A circle that runs through the plan and the board.
+    project.ok(&["add-task", "x", "--title", "X"]);
+    write("- [ ] B {module=b}\n  - [ ] A {module=a depends=x}\n");
+    project.ok(&["intake", "--from", "plan.md"]);
+    let lines = "{\"module\":\"d\",\"title\":\"D\",\"parent\":\"x\"}\n\
+                 {\"module\":\"c\",\"title\":\"C\",\"depends_on\":[\"x\"],\"parent\":\"d\"}\n";
+    std::fs::write(project.root.join("plan.jsonl"), lines).unwrap();
+    project.refused(&["intake", "--from", "plan.jsonl"], 4, "cycle");
 }
