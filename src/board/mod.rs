@@ -26,6 +26,7 @@ pub mod pages;
 #[cfg(test)]
 mod plays;
 pub mod queues;
+mod replay;
 pub mod reviews;
 pub mod sessions;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::domain::profile::Profile;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
+use crate::domain::text;
 use crate::domain::time::Millis;
 use crate::store::contract::{LeasesOf, Offers, SessionsOf, TaskFilter};
 
@@ -22,6 +23,8 @@ use crate::store::contract::{LeasesOf, Offers, SessionsOf, TaskFilter};
 pub const ROWS: usize = 20;
 /// How many agents and sessions the rosters show.
 pub const ROSTER_ROWS: usize = 50;
+/// So many characters of what a holder says of its progress.
+const PROGRESS_SHOWN: usize = 120;
 /// The fewest: a page says how many it leaves out.
 const STALLED_ROWS: usize = 5;
 
@@ -175,7 +178,7 @@ impl Look<'_> {
         let picture = Picture {
             board: self.board_view(),
             counts: self.count_view(),
-            active: self.views(&self.tasks_in(TaskState::Active)?)?,
+            active: self.active_views()?,
             review: self.views(&self.tasks_in(TaskState::Review)?)?,
             waiting: self.views(&self.tasks_in(TaskState::Waiting)?)?,
             next: self.views(&self.store.offers(Offers::All, None, ROWS)?)?,
@@ -249,6 +252,16 @@ impl Look<'_> {
             return Ok(Vec::new());
         }
         Ok(self.store.tasks(&TaskFilter { state: Some(state), ..TaskFilter::default() }, None, ROWS)?)
+    }
+
+    /// What is being worked on, with how far it is.
+    fn active_views(&self) -> Result<Vec<TaskView>, Refusal> {
+        let with_progress = |task: &Task| {
+            let attempt = self.store.attempts(task.key, 1)?.pop();
+            let progress = attempt.and_then(|attempt| attempt.summary).map(|said| text::cut(&said, PROGRESS_SHOWN));
+            Ok(TaskView { progress, ..self.task_view(task)? })
+        };
+        self.tasks_in(TaskState::Active)?.iter().map(with_progress).collect()
     }
 
     fn views(&self, tasks: &[Task]) -> Result<Vec<TaskView>, Refusal> {

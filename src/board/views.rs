@@ -69,6 +69,9 @@ pub struct TaskView {
     pub reviewer_id: Option<AgentId>,
     /// Who holds it.
     pub holder: Option<Holder>,
+    /// How far the work is, in its holder's words; on pages and in summaries, of what is being worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
     /// Who worked on it last.
     #[serde(default)]
     pub last_agent_id: Option<AgentId>,
@@ -241,6 +244,7 @@ impl Look<'_> {
             review: self.board.profile.review(task.review),
             reviewer_id: task.reviewer.clone(),
             holder,
+            progress: None,
             last_agent_id: task.last_agent.clone(),
             reserved_for: kept.map(|kept| kept.agent.clone()),
             reserved_until: kept.map(|kept| self.dial.shown(kept.until)),

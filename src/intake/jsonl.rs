@@ -62,6 +62,8 @@ struct Line {
     _unmet: IgnoredAny,
     #[serde(default, rename = "holder")]
     _holder: IgnoredAny,
+    #[serde(default, rename = "progress")]
+    _progress: IgnoredAny,
     #[serde(default, rename = "last_agent_id")]
     _last_agent_id: IgnoredAny,
     #[serde(default, rename = "reserved_for")]

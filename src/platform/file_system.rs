@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn a_folder_that_a_cloud_client_copies_is_known() {
-        assert_eq!(synced_folder(Path::new("/home/a/Dropbox/p")).as_deref(), Some("Dropbox"));
+        assert_eq!(synced_folder(Path::new("/srv/a/Dropbox/p")).as_deref(), Some("Dropbox"));
         assert_eq!(synced_folder(Path::new("/Users/a/OneDrive - Firm/p")).as_deref(), Some("OneDrive - Firm"));
-        assert_eq!(synced_folder(Path::new("/home/a/dropbox-clone/p")), None);
+        assert_eq!(synced_folder(Path::new("/srv/a/dropbox-clone/p")), None);
     }
 
     #[test]

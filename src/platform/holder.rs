@@ -181,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn a_freeze_between_taking_the_lock_and_the_first_count_is_noticed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("holder-x");
+        let file = File::create(&path).expect("created");
+        let began = clock::boot_ms() - LOST_AFTER_MS - 1;
+        let guard = HolderGuard::start(&path, file, began, || {});
+        assert!(!guard.fence().holds());
+    }
+
+    #[test]
     fn a_holder_that_slept_gives_up_and_does_not_count_on() {
         static LOST: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
         let directory = tempfile::tempdir().expect("a directory");

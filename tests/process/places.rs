@@ -229,6 +229,22 @@ fn a_linked_worktree_uses_the_board_of_the_main_checkout() {
 }
 
 #[test]
+fn the_group_of_a_directory_shares_its_board_whatever_the_umask() {
+    let project = Project::bare();
+    std::fs::set_permissions(&project.root, std::fs::Permissions::from_mode(0o2775)).unwrap();
+    let script = "umask 077; callboard init --storage shared && callboard add-task a --title A";
+    let mut shell = Command::new("sh");
+    project.closed(shell.args(["-c", script]));
+    assert!(shell.output().unwrap().status.success());
+    for directory in [project.plan(""), project.plan(".callboard")] {
+        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o060, 0o060, "{:?} has mode {mode:o}", entry.path());
+        }
+    }
+}
+
+#[test]
 fn init_again_changes_nothing_and_says_so() {
     let project = Project::bare();
     let first = project.json(&["init", "--name", "one"]);

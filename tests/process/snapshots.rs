@@ -327,14 +327,17 @@ fn refusals_name_what_helps() {
 #[test]
 fn pages_are_for_people() {
     let project = playing();
-    project.ok(&["claim-next", "--agent-id", "ann"]);
+    let claimed = project.json(&["claim-next", "--agent-id", "ann"]);
+    let token = claimed["lease"]["token"].as_str().unwrap();
+    let half = ["--progress", "grammar done", "--percent", "40"];
+    project.ok(&[&["heartbeat", "parser", "--agent-id", "ann", "--lease-token", token][..], &half].concat());
     project.ok(&["block", "licence", "--on", "external", "--reason", "the lawyers | think"]);
     expect![[r#"
         # play
 
         **0 of 4 tasks done.** 1 active, 0 in review, 1 waiting, 0 ready, 2 not ready yet, 0 drafts, 0 failed, 0 cancelled.
 
-        Revision 6.0 · 2027-01-15 08:00 UTC · profile balanced · mode shared_board · default lease 900 s
+        Revision 6.1 · 2027-01-15 08:00 UTC · profile balanced · mode shared_board · default lease 900 s
 
         ## Needs a hand
 
@@ -342,9 +345,9 @@ fn pages_are_for_people() {
 
         ## Who works on what
 
-        | task | title | by | lease until (UTC) | attempt |
-        | --- | --- | --- | --- | --- |
-        | `parser` | Write the parser | `ann` | 2027-01-15 08:15 | 1 |
+        | task | title | by | progress | lease until (UTC) | attempt |
+        | --- | --- | --- | --- | --- | --- |
+        | `parser` | Write the parser | `ann` | 40 %: grammar done | 2027-01-15 08:15 | 1 |
 
         ## In review
 
@@ -369,7 +372,7 @@ fn pages_are_for_people() {
 
         This directory is a coordination board. To take part: `callboard init-agent --thread-key KEY`, keep the `agent_id` and `session_id` it prints, then ask `callboard next-action --agent-id ID` and do what it says. `callboard --help` shows the rest. Never edit these files: they are made from the database.
 
-        Revision 6.0 · 2027-01-15 08:00 UTC
+        Revision 6.1 · 2027-01-15 08:00 UTC
 
         | agent | roles | specialties | holds | last came aboard (UTC) |
         | --- | --- | --- | --- | --- |
@@ -379,7 +382,7 @@ fn pages_are_for_people() {
     expect![[r#"
         # Sessions of play
 
-        Revision 6.0 · 2027-01-15 08:00 UTC
+        Revision 6.1 · 2027-01-15 08:00 UTC
 
         ## Windows
 

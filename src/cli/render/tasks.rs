@@ -53,7 +53,11 @@ pub(super) fn state(task: &TaskView) -> String {
             None => "open, ready".to_owned(),
         },
         (TaskState::Active, None, _) => "active, its lease ran out".to_owned(),
-        (state, Some(holder), _) => format!("{state}, {} until {}", holder.agent_id, when(holder.expires_at)),
+        (state, Some(holder), _) => {
+            let progress =
+                task.progress.as_deref().map(|said| format!(": {}", text::cut(said, 40))).unwrap_or_default();
+            format!("{state}, {} until {}{progress}", holder.agent_id, when(holder.expires_at))
+        }
         (state, _, Some(what)) => {
             let why = task.wait_reason.as_deref().map(|why| format!(": {}", text::cut(why, 80))).unwrap_or_default();
             format!("{state} for {what}{why}")
