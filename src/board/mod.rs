@@ -31,6 +31,7 @@ pub mod reviews;
 pub mod sessions;
 #[cfg(test)]
 pub(crate) mod stage;
+pub mod stalled;
 pub mod tasks;
 pub mod turn;
 pub mod views;

@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::look::Look;
+use super::stalled::Stalled;
 use super::views::{LeaseView, TaskView};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::board::{Journal, Mode, StorageKind};
 use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
-use crate::domain::lease::LeaseKind;
+use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::Profile;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Holder, Refusal};
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
@@ -25,8 +26,6 @@ pub const ROWS: usize = 20;
 pub const ROSTER_ROWS: usize = 50;
 /// So many characters of what a holder says of its progress.
 const PROGRESS_SHOWN: usize = 120;
-/// The fewest: a page says how many it leaves out.
-const STALLED_ROWS: usize = 5;
 
 /// The board as programs see it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -114,15 +113,6 @@ pub struct SessionView {
     pub leases: Vec<LeaseView>,
 }
 
-/// A line that says what does not move by itself, and what moves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Stalled {
-    /// What stands still.
-    pub what: String,
-    /// The command that moves it.
-    pub command: String,
-}
-
 /// The board, bounded: what the pages and `state` show.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Picture {
@@ -159,6 +149,31 @@ impl Picture {
     }
 }
 
+/// The leases of a picture: from the list that it shows anyway, as long as that is all of them.
+struct Leases<'a, 'b> {
+    look: &'a Look<'b>,
+    all: Option<&'a Vec<Lease>>,
+}
+
+impl Leases<'_, '_> {
+    /// Those of an agent or a session, oldest task first.
+    fn of(&self, which: LeasesOf<'_>, is_meant: impl Fn(&Lease) -> bool) -> Result<Vec<Lease>, Refusal> {
+        let Some(all) = self.all else { return Ok(self.look.store.leases(which, ROWS)?) };
+        let mut found: Vec<Lease> = all.iter().filter(|lease| is_meant(lease)).cloned().collect();
+        found.sort_by_key(|lease| (lease.task, lease.kind == LeaseKind::Work));
+        found.truncate(ROWS);
+        Ok(found)
+    }
+
+    /// Who works on a task now.
+    fn holder(&self, task: &Task) -> Result<Option<Holder>, Refusal> {
+        let Some(all) = self.all else { return self.look.holder(task) };
+        let now = self.look.dial;
+        let mut own = all.iter().filter(|lease| lease.task == task.key && lease.kind == LeaseKind::Work);
+        Ok(own.find(|lease| lease.is_live(now.lease)).map(|lease| lease.holder(now)))
+    }
+}
+
 impl Look<'_> {
     /// The picture of the board. Its times are those of the last change, so that the same board gives the same bytes.
     pub fn picture(&self) -> Result<Picture, Refusal> {
@@ -175,10 +190,11 @@ impl Look<'_> {
     fn paint(&self) -> Result<Picture, Refusal> {
         let counts = &self.board.counts;
         let leases = self.store.leases(LeasesOf::All, ROSTER_ROWS)?;
+        let held = Leases { look: self, all: (leases.len() < ROSTER_ROWS).then_some(&leases) };
         let picture = Picture {
             board: self.board_view(),
             counts: self.count_view(),
-            active: self.active_views()?,
+            active: self.active_views(&held)?,
             review: self.views(&self.tasks_in(TaskState::Review)?)?,
             waiting: self.views(&self.tasks_in(TaskState::Waiting)?)?,
             next: self.views(&self.store.offers(Offers::All, None, ROWS)?)?,
@@ -188,9 +204,20 @@ impl Look<'_> {
                 .store
                 .agents(None, ROSTER_ROWS)?
                 .into_iter()
-                .map(|agent| self.agent_view(agent))
+                .map(|agent| {
+                    let holds = held.of(LeasesOf::Agent(&agent.id), |lease| lease.agent == agent.id)?;
+                    Ok::<_, Refusal>(Self::agent_view_with(agent, holds))
+                })
                 .collect::<Result<_, _>>()?,
-            sessions: self.session_views(SessionsOf::Live, ROSTER_ROWS)?,
+            sessions: self
+                .store
+                .sessions(SessionsOf::Live, ROSTER_ROWS)?
+                .into_iter()
+                .map(|session| {
+                    let leases = held.of(LeasesOf::Session(&session.id), |lease| lease.session == session.id)?;
+                    Ok::<_, Refusal>(self.session_view_with(session, &leases))
+                })
+                .collect::<Result<_, _>>()?,
             leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
             omitted: BTreeMap::new(),
         };
@@ -247,7 +274,7 @@ impl Look<'_> {
         states.chain([("ready".to_owned(), ready), ("total".to_owned(), counts.total())]).collect()
     }
 
-    fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {
+    pub(super) fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {
         if self.board.counts.of(state) == 0 {
             return Ok(Vec::new());
         }
@@ -255,11 +282,11 @@ impl Look<'_> {
     }
 
     /// What is being worked on, with how far it is.
-    fn active_views(&self) -> Result<Vec<TaskView>, Refusal> {
+    fn active_views(&self, held: &Leases<'_, '_>) -> Result<Vec<TaskView>, Refusal> {
         let with_progress = |task: &Task| {
             let attempt = self.store.attempts(task.key, 1)?.pop();
             let progress = attempt.and_then(|attempt| attempt.summary).map(|said| text::cut(&said, PROGRESS_SHOWN));
-            Ok(TaskView { progress, ..self.task_view(task)? })
+            Ok(TaskView { progress, ..self.listed_view(task, held.holder(task)?)? })
         };
         self.tasks_in(TaskState::Active)?.iter().map(with_progress).collect()
     }
@@ -271,7 +298,11 @@ impl Look<'_> {
     /// An agent with what it holds.
     pub fn agent_view(&self, agent: Agent) -> Result<AgentView, Refusal> {
         let holds = self.store.leases(LeasesOf::Agent(&agent.id), ROWS)?;
-        Ok(AgentView {
+        Ok(Self::agent_view_with(agent, holds))
+    }
+
+    fn agent_view_with(agent: Agent, holds: Vec<Lease>) -> AgentView {
+        AgentView {
             agent_id: agent.id,
             roles: agent.roles,
             specialties: agent.specialties,
@@ -281,18 +312,17 @@ impl Look<'_> {
             holds: holds.into_iter().map(|lease| lease.module).collect(),
             created_at: agent.created_at,
             seen_at: agent.seen_at,
-        })
-    }
-
-    /// Sessions with what they hold.
-    pub fn session_views(&self, which: SessionsOf<'_>, limit: usize) -> Result<Vec<SessionView>, Refusal> {
-        self.store.sessions(which, limit)?.into_iter().map(|session| self.session_view(session)).collect()
+        }
     }
 
     /// A session with what it holds.
     pub fn session_view(&self, session: Session) -> Result<SessionView, Refusal> {
         let leases = self.store.leases(LeasesOf::Session(&session.id), ROWS)?;
-        Ok(SessionView {
+        Ok(self.session_view_with(session, &leases))
+    }
+
+    fn session_view_with(&self, session: Session, leases: &[Lease]) -> SessionView {
+        SessionView {
             status: session.status(self.dial.wall),
             session_id: session.id,
             agent_id: session.agent,
@@ -306,65 +336,6 @@ impl Look<'_> {
             branch: session.workspace.branch,
             confirmed: session.confirmed,
             leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
-        })
-    }
-
-    /// What does not move by itself, each with the command that moves it.
-    pub fn stalled(&self) -> Result<Vec<Stalled>, Refusal> {
-        let mut list = Vec::new();
-        let mut say = |what: String, command: String| list.push(Stalled { what, command });
-        let counts = &self.board.counts;
-        let drafts = counts.of(TaskState::Draft);
-        if drafts > 0 {
-            say(format!("drafts that nobody confirmed: {drafts}"), "callboard confirm-task --all".to_owned());
         }
-        for task in self.tasks_in(TaskState::Waiting)?.into_iter().take(STALLED_ROWS) {
-            let what = task.waiting.as_ref().map_or("?", |waiting| waiting.what.as_str());
-            say(format!("{} waits for {what}", task.module), format!("callboard unblock {}", task.module));
-        }
-        let strand = counts.of(TaskState::Failed) + counts.of(TaskState::Cancelled) > 0;
-        for task in if strand { self.store.stranding(STALLED_ROWS)? } else { Vec::new() } {
-            let what = format!("{} is {} and holds up {}", task.module, task.state, task.held_up);
-            say(what, format!("callboard reopen-task {} --reason TEXT", task.module));
-        }
-        if counts.of(TaskState::Review) > 0
-            && let Some(task) = self.reviewable(None, None, 1)?.first()
-            && !self.can_be_reviewed(task)?
-        {
-            let what = format!("{} is in review and nobody is aboard who could review it", task.module);
-            say(what, format!("callboard approve {} --as-human", task.module));
-        }
-        let overdue = self.store.leases(LeasesOf::Overdue(self.dial.lease), STALLED_ROWS)?;
-        for lease in overdue.into_iter().chain(self.store.leases(LeasesOf::Lapsed, STALLED_ROWS)?).take(STALLED_ROWS) {
-            let (kind, module) = (lease.kind, &lease.module);
-            let claim = if kind == LeaseKind::Work { "claim" } else { "start-review" };
-            let what = format!("the {kind} lease of {module} ran out; {} held it", lease.agent);
-            say(what, format!("callboard {claim} {module} --agent-id ID"));
-        }
-        self.unmanned(&mut list)?;
-        Ok(list)
-    }
-
-    /// Offered tasks of a specialty that no worker aboard has. A worker without specialties is as good for every task.
-    fn unmanned(&self, list: &mut Vec<Stalled>) -> Result<(), Refusal> {
-        let wanted = self.store.offered_specialties(STALLED_ROWS)?;
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let mut aboard: Vec<Specialty> = Vec::new();
-        for session in self.store.sessions(SessionsOf::Live, ROSTER_ROWS)? {
-            let worker = self.store.agent(&session.agent)?.filter(|agent| agent.roles.contains(&Role::Worker));
-            match worker {
-                Some(worker) if worker.specialties.is_empty() => return Ok(()),
-                worker => aboard.extend(worker.into_iter().flat_map(|worker| worker.specialties)),
-            }
-        }
-        for specialty in wanted.into_iter().filter(|specialty| !aboard.contains(specialty)) {
-            list.push(Stalled {
-                what: format!("no agent of specialty {specialty} is aboard"),
-                command: format!("callboard init-agent --thread-key KEY --specialty {specialty}"),
-            });
-        }
-        Ok(())
     }
 }

@@ -214,7 +214,12 @@ pub struct WaitingOn {
 impl Look<'_> {
     /// A task for a list: without its long texts.
     pub fn task_view(&self, task: &Task) -> Result<TaskView, Refusal> {
-        let mut view = self.task_view_with(task, self.holder(task)?)?;
+        self.listed_view(task, self.holder(task)?)
+    }
+
+    /// The same where it is known who holds it.
+    pub(super) fn listed_view(&self, task: &Task, holder: Option<Holder>) -> Result<TaskView, Refusal> {
+        let mut view = self.task_view_with(task, holder)?;
         view.depends_on.truncate(DEPENDENCIES_LISTED);
         view.unmet_dependencies.truncate(DEPENDENCIES_LISTED);
         view.wait_reason = view.wait_reason.map(|reason| text::cut(&reason, REASON_LISTED));

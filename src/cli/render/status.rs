@@ -5,7 +5,7 @@ use crate::board::explain::Explanation;
 use crate::board::history::{EventView, History};
 use crate::board::mutation::Outcome;
 use crate::board::next_action::NextAction;
-use crate::board::pages::Stalled;
+use crate::board::stalled::Stalled;
 use crate::domain::text;
 use crate::ops::status::{StateReply, SummaryReply};
 
