@@ -34,6 +34,8 @@ const ONLY_HERE: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"PRAGMA "], &["store/sqlite/"]),
     (&["axum::", "tower::"], &["dispatch/"]),
     (&["rmcp::"], &["mcp/"]),
+    (&["notify::"], &["watch/"]),
+    (&["signal_hook"], &["platform/"]),
     (&["tokio::"], &["bridge", "dispatch/", "mcp/", "worker/"]),
     (&["clap::"], &["ops/", "cli/"]),
     (&["clap_complete", "clap_mangen", "comfy_table", "clap::Command", "ExitCode"], &["cli/", "main.rs"]),

@@ -15,7 +15,7 @@ use super::pulse;
 use super::settings::Settings;
 use crate::board::caller::Caller;
 use crate::board::look::{Look, Moment};
-use crate::board::mutation::{self, Answer, Committed, LateResult, Naming, Refused};
+use crate::board::mutation::{self, Answer, Committed, LateResult, Naming, Pulse, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Turn};
 use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
@@ -167,11 +167,9 @@ impl App {
                     first = picture.and_then(|picture| Drawing::begin(picture, place.plan.join("templates")));
                 }
             };
-            let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work, showing)?;
-            if let Some(pulse) = &committed.pulse {
-                // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
-                let _ = pulse::write(&place.internal(), pulse, &host.id);
-            }
+            // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
+            let ring = |told: &Pulse| drop(pulse::ring(&place, &self.settings, told, &host.id));
+            let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work, showing, ring)?;
             drop(store);
             drop(held);
             (place, committed)

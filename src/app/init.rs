@@ -11,6 +11,7 @@ use super::place::{self, Place};
 use super::pulse;
 use crate::board::boards::{self, NewBoard};
 use crate::board::mutation::{Pulse, Refused};
+use crate::board::turn::Rung;
 use crate::domain::board::{Board, Journal, StorageKind};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Code, Refusal};
@@ -89,16 +90,9 @@ impl App {
                 made = Made::Shared;
             }
         }
-        let pulse = Pulse {
-            generation: board.generation.clone(),
-            revision,
-            presence: board.presence,
-            event_seq: board.event_seq,
-            offered: board.counts.offered,
-            next_deadline: None,
-        };
+        let pulse = Pulse::of(&board, None, Rung::All);
         if unfinished {
-            pulse::write(&place.internal(), &pulse, &host.id).map_err(|error| refused(refusal(&error)))?;
+            pulse::begin(&place, &pulse, &host.id).map_err(|error| refused(refusal(&error)))?;
         }
         drop(held);
         let place = Place::open(&project, &self.settings).map_err(refused)?;

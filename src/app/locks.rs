@@ -16,7 +16,7 @@ use crate::platform::file_lock::{FileLock, FileLockGuard, Share};
 use crate::platform::holder::{Fence, HolderGuard};
 use crate::platform::host::Host;
 use crate::platform::lock_dir::LockDir;
-use crate::platform::process;
+use crate::platform::{process, signals};
 
 /// The board's lock, held. Dropping it lets go: level two first.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ pub fn lock(
     let level_two = match place.file.storage {
         StorageKind::Local => None,
         StorageKind::Shared => {
+            signals::heed();
             let lock = LockDir::new(&place.internal(), &directory, leave_a_lost_lock);
             Some(lock.acquire(host, &settings.entropy, since, deadline).map_err(|error| refusal(&error))?)
         }

@@ -11,6 +11,7 @@ pub mod pages;
 pub mod place;
 pub mod pulse;
 pub mod settings;
+pub mod watching;
 
 pub use access::{App, Changed, Order, Seen};
 pub use settings::Settings;

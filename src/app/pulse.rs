@@ -1,63 +1,69 @@
-//! `.callboard/pulse`: 64 bytes that tell a waiting process whether to look.
+//! Telling whoever waits: the pulse and the bells, after each commit.
 //!
-//! Replaced under the board's lock after each commit. A crash in between leaves it behind until the next mutation, so
-//! who waits on it also looks from time to time.
+//! **Locks.** Written under the board's lock. On a shared board also in the host's own directory, where its processes
+//! hear of it at once: nobody is told of a change of the shared file by the system, and reading it over and over is for
+//! what other hosts do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::locks;
+use super::place::Place;
+use super::settings::Settings;
 use crate::board::mutation::Pulse;
+use crate::board::turn::Rung;
+use crate::domain::refusal::Refusal;
 use crate::platform::error::PlatformError;
-use crate::platform::file::{self, Durability};
 use crate::projection::refresh::Target;
+use crate::watch::bells::Bells;
+use crate::watch::pulse;
+use crate::watch::watcher::Places;
 
-/// The whole length, in bytes.
-const LENGTH: usize = 64;
-
-/// Writes it. `writer` is this host.
-pub fn write(internal: &Path, pulse: &Pulse, writer: &str) -> Result<(), PlatformError> {
-    file::replace(&internal.join("pulse"), line(pulse).as_bytes(), writer, Durability::Disposable)
+/// Tells whoever waits. `writer` is this host.
+pub fn ring(place: &Place, settings: &Settings, pulse: &Pulse, writer: &str) -> Result<(), PlatformError> {
+    let near = locks::queue_directory(place, settings).ok();
+    let internal = place.internal();
+    let elsewhere = near.filter(|near| *near != internal);
+    for directory in [Some(internal), elsewhere].into_iter().flatten() {
+        write(&directory, pulse, writer)?;
+    }
+    Ok(())
 }
 
-/// What it says that pages must show; none where there is none or it is not whole.
+/// The first pulse of a board: with it, the board is made.
+pub fn begin(place: &Place, pulse: &Pulse, writer: &str) -> Result<(), PlatformError> {
+    write(&place.internal(), pulse, writer)
+}
+
+fn write(directory: &Path, told: &Pulse, writer: &str) -> Result<(), PlatformError> {
+    let Pulse { generation, revision, presence, event_seq, next_deadline, rung } = told;
+    let mut bells = Bells::read(directory);
+    // Each commit that is told of raises one of them.
+    let mark = revision + presence + event_seq;
+    match rung {
+        Rung::These(topics) => bells.ring(Some(topics.iter()), mark),
+        Rung::All => bells.ring(None::<std::iter::Empty<_>>, mark),
+    }
+    bells.write(directory, writer)?;
+    let pulse = pulse::Pulse {
+        generation: generation.clone(),
+        revision: *revision,
+        presence: *presence,
+        event_seq: *event_seq,
+        next_deadline: next_deadline.map_or(0, |deadline| deadline.0),
+    };
+    pulse.write(directory, writer)
+}
+
+/// What the pulse says that pages must show; none where there is none or it is not whole.
 pub fn target(internal: &Path) -> Option<Target> {
-    let content = file::read(&internal.join("pulse"), LENGTH as u64 + 1).ok()??;
-    let text = std::str::from_utf8(&content).ok().filter(|text| text.len() == LENGTH)?;
-    let mut fields = text.split_whitespace();
-    let generation = fields.next()?.to_owned();
-    let mut number = || fields.next()?.parse().ok();
-    let (revision, _, presence) = (number()?, number()?, number()?);
+    let pulse::Pulse { generation, revision, presence, .. } = pulse::Pulse::read(internal)?;
     Some(Target { generation, revision, presence })
 }
 
-/// The generation, revision, newest event, presence, offered tasks, and the next deadline of the lease clock.
-fn line(pulse: &Pulse) -> String {
-    let deadline = pulse.next_deadline.map_or(0, |deadline| deadline.0.max(0));
-    let Pulse { generation, revision, event_seq, presence, offered, .. } = pulse;
-    format!(
-        "{generation:8.8} {revision:010} {event_seq:010} {presence:010} {:07} {deadline:013}\n",
-        offered.min(&9_999_999)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::time::LeaseTime;
-
-    #[test]
-    fn it_has_64_bytes_and_survives() {
-        let pulse = Pulse {
-            generation: "0123abcd".into(),
-            revision: 999_999_999,
-            presence: 7,
-            event_seq: 9_999_999_999,
-            offered: 123_456_789,
-            next_deadline: Some(LeaseTime(1_790_000_000_000)),
-        };
-        assert_eq!(line(&pulse).len(), LENGTH);
-        let directory = tempfile::tempdir().expect("a directory");
-        write(directory.path(), &pulse, "t").expect("written");
-        let target = target(directory.path()).expect("whole");
-        assert_eq!((target.revision, target.presence), (999_999_999, 7));
-    }
+/// Where a process of this host listens.
+pub fn places(place: &Place, settings: &Settings) -> Result<Places, Refusal> {
+    let near: PathBuf = locks::queue_directory(place, settings)?;
+    let internal = place.internal();
+    let far = (near != internal).then_some(internal);
+    Ok(Places { near, far })
 }

@@ -12,6 +12,7 @@ use crate::domain::id::{AgentId, Specialty, ThreadKey, WindowId};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, REPLACED_WARNING_SECONDS, Session};
+use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
 use crate::store::contract::LeasesOf;
 
@@ -90,6 +91,7 @@ impl Turn<'_> {
         }
         self.store.put_session(&session)?;
         self.touched = super::turn::Touched::State;
+        self.rung.insert(Topic::Crew);
         self.actor = Actor::Agent(Box::new(Acting {
             agent: agent.clone(),
             session: Some(session.clone()),

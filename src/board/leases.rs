@@ -11,6 +11,7 @@ use crate::domain::id::Module;
 use crate::domain::lease::{Lease, LeaseKind, Ttl, nobody_holds};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Step, Task, TaskState};
+use crate::domain::topic::Topic;
 use crate::store::contract::LeasesOf;
 
 /// So many overdue leases are read at once; all are expired, because what is overdue counts for no scope.
@@ -57,7 +58,10 @@ impl Turn<'_> {
         let mut after = before.clone();
         if lease.kind == LeaseKind::Work {
             after.offered = true;
+        } else {
+            self.ring_review(&after);
         }
+        self.rung.insert(Topic::Freed);
         self.write_task(&before, &mut after)?;
         let data = json!({"kind": lease.kind, "agent_id": lease.agent, "session_id": lease.session});
         self.notify(EventKind::LeaseExpired, &after, Audience::Agent(lease.agent.clone()), data);
@@ -135,6 +139,7 @@ impl Turn<'_> {
         summary: Option<&str>,
     ) -> Result<(), Refusal> {
         self.store.remove_lease(lease.task, lease.kind)?;
+        self.rung.insert(Topic::Freed);
         task.epoch += 1;
         if lease.kind == LeaseKind::Work {
             self.end_attempt(lease, outcome, summary)?;

@@ -22,6 +22,7 @@ pub mod look;
 mod model;
 pub mod mutation;
 pub mod next_action;
+pub mod outlook;
 pub mod pages;
 #[cfg(test)]
 mod plays;

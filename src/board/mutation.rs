@@ -1,6 +1,8 @@
 //! The frame around every mutation, in the order of the contract: replay, revision, session, expiry, then the use-case,
 //! rows, events, revision, commit.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,7 +10,7 @@ use serde_json::{Map, Value};
 use super::caller::Caller;
 use super::look::Moment;
 use super::replay::{KeptReply, replay};
-use super::turn::{Finished, Names, Touched, Turn};
+use super::turn::{Finished, Names, Rung, Touched, Turn};
 use crate::domain::board::Board;
 use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{Module, RequestId};
@@ -130,21 +132,22 @@ pub struct Pulse {
     pub presence: u64,
     /// The newest event.
     pub event_seq: u64,
-    /// How many tasks are offered.
-    pub offered: u64,
     /// When the next lease runs out.
     pub next_deadline: Option<LeaseTime>,
+    /// Whom it may concern.
+    pub rung: Rung,
 }
 
 impl Pulse {
-    pub(super) fn of(board: &Board, next_deadline: Option<LeaseTime>) -> Self {
+    /// The pulse of a board after a change that may concern whoever was `rung`.
+    pub fn of(board: &Board, next_deadline: Option<LeaseTime>, rung: Rung) -> Self {
         Self {
             generation: board.generation.clone(),
             revision: board.revision,
             presence: board.presence,
             event_seq: board.event_seq,
-            offered: board.counts.offered,
             next_deadline,
+            rung,
         }
     }
 }
@@ -169,13 +172,14 @@ impl From<StoreError> for Refused {
 /// A refusal undoes everything. A result that came too late is then recorded by itself.
 ///
 /// `before_commit` sees the board as it will be when the commit has worked; what it does there must not last long, and is
-/// void if the commit fails.
+/// void if the commit fails. `ring` is told of every commit, also of what is recorded about a refusal.
 pub fn commit<T: Serialize + DeserializeOwned>(
     store: &mut dyn Store,
     order: &Order<'_>,
     names: &dyn Names,
     work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
     before_commit: impl FnOnce(&dyn Transaction, &Committed<T>),
+    ring: impl Fn(&Pulse),
 ) -> Result<Committed<T>, Refused> {
     let mut transaction = store.begin(Access::Write)?;
     let board = transaction.board()?;
@@ -185,20 +189,24 @@ pub fn commit<T: Serialize + DeserializeOwned>(
         Ok(Done::New(committed)) => {
             before_commit(&*transaction, &committed);
             transaction.commit()?;
+            committed.pulse.iter().for_each(ring);
             Ok(committed)
         }
-        Ok(Done::Unchanged(committed)) => Ok(committed),
+        Ok(Done::Unchanged(committed)) => {
+            committed.pulse.iter().for_each(ring);
+            Ok(committed)
+        }
         Err(refusal) => {
             drop(transaction);
             if matches!(refusal.code, Code::StaleLease | Code::StaleSession)
                 && let Some(late) = &order.late
             {
-                record_late(store, order, late)?;
+                record_late(store, order, late)?.iter().for_each(&ring);
             }
             // Else a board on which everything is refused would stand still, and nothing on it would ever run out.
             let by_rule = matches!(refusal.code.exit(), Exit::Refused | Exit::Taken | Exit::Stale);
             if by_rule && order.moment.wall.since(recorded_at).abs() >= RECORD_AFTER_MS {
-                record_clock(store, order)?;
+                ring(&record_clock(store, order)?);
             }
             Err(refused(refusal))
         }
@@ -249,7 +257,7 @@ fn attempt<T: Serialize + DeserializeOwned>(
         let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None };
         return Ok(Done::Unchanged(committed));
     }
-    let Finished { board, touched, warnings } = turn.finish()?;
+    let Finished { board, touched, warnings, rung } = turn.finish()?;
     let kept = KeptReply { answer, warnings };
     if !found_nothing {
         let reply = serde_json::to_string(&kept).map_err(|error| {
@@ -262,7 +270,7 @@ fn attempt<T: Serialize + DeserializeOwned>(
         }
     }
     let KeptReply { answer, warnings } = kept;
-    let pulse = Some(Pulse::of(&board, store.next_deadline()?));
+    let pulse = Some(Pulse::of(&board, store.next_deadline()?, rung));
     let (revision, at) = (board.revision, board.dial.wall);
     Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse }))
 }
@@ -297,14 +305,14 @@ fn begin<'a>(
 }
 
 /// Records what came too late in the history of the task, if whoever says it has ever tried that task.
-fn record_late(store: &mut dyn Store, order: &Order<'_>, late: &LateResult) -> Result<(), Refused> {
+fn record_late(store: &mut dyn Store, order: &Order<'_>, late: &LateResult) -> Result<Option<Pulse>, Refused> {
     let mut transaction = store.begin(Access::Write)?;
     let unread = |refusal| Refused { refusal, revision: None };
     let agent = order.caller.agent_id(&*transaction).map_err(unread)?;
     let task = transaction.task(&late.module)?;
-    let (Some(agent), Some(task)) = (agent, task) else { return Ok(()) };
+    let (Some(agent), Some(task)) = (agent, task) else { return Ok(None) };
     if !transaction.attempts(task.key, ATTEMPTS_ASKED)?.iter().any(|attempt| attempt.agent == agent) {
-        return Ok(());
+        return Ok(None);
     }
     let mut board = transaction.board()?;
     let said = Event {
@@ -316,8 +324,9 @@ fn record_late(store: &mut dyn Store, order: &Order<'_>, late: &LateResult) -> R
     };
     transaction.append_event(&said)?;
     transaction.put_board(&board)?;
+    let pulse = Pulse::of(&board, transaction.next_deadline()?, Rung::These(said.topics().collect()));
     transaction.commit()?;
-    Ok(())
+    Ok(Some(pulse))
 }
 
 /// The next event of a board, about nothing yet.
@@ -345,7 +354,7 @@ fn cut_seconds(tick: &Tick) -> Option<Map<String, Value>> {
 }
 
 /// Advances the clock and nothing else.
-fn record_clock(store: &mut dyn Store, order: &Order<'_>) -> Result<(), Refused> {
+fn record_clock(store: &mut dyn Store, order: &Order<'_>) -> Result<Pulse, Refused> {
     let mut transaction = store.begin(Access::Write)?;
     let mut board = transaction.board()?;
     let moment = &order.moment;
@@ -353,12 +362,15 @@ fn record_clock(store: &mut dyn Store, order: &Order<'_>) -> Result<(), Refused>
     let record = moment.record(&*transaction).map_err(unread)?;
     let tick = lease_clock::advance(board.dial, record, moment.wall, moment.boot_clock);
     board.dial = tick.dial;
+    let mut rung = BTreeSet::new();
     if let Some(data) = cut_seconds(&tick) {
         let cut = Event { data, ..board_event(&mut board, EventKind::ClockCut, moment.wall) };
         transaction.append_event(&cut)?;
+        rung.extend(cut.topics());
     }
     transaction.put_host_record(&moment.host, &moment.boot, tick.record)?;
     transaction.put_board(&board)?;
+    let pulse = Pulse::of(&board, transaction.next_deadline()?, Rung::These(rung));
     transaction.commit()?;
-    Ok(())
+    Ok(pulse)
 }

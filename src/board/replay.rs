@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::look::known_task;
 use super::mutation::{Answer, Committed, Order, Pulse};
-use super::turn::Touched;
+use super::turn::{Rung, Touched};
 use crate::domain::id::{LeaseToken, Module};
 use crate::domain::lease::{LeaseKind, nobody_holds};
 use crate::domain::refusal::{Code, Refusal};
@@ -50,8 +50,8 @@ pub(super) fn replay<T: DeserializeOwned>(
         replayed: true,
         touched: Touched::Nothing,
         at: request.at,
-        // Whoever was killed may have died before the pages.
-        pulse: Some(Pulse::of(&store.board()?, store.next_deadline()?)),
+        // Whoever was killed may have died before the pages, and before anybody was told.
+        pulse: Some(Pulse::of(&store.board()?, store.next_deadline()?, Rung::All)),
     }))
 }
 

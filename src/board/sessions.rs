@@ -12,6 +12,7 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, Session};
 use crate::domain::text::quoted;
 use crate::domain::time::Millis;
+use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
 use crate::store::contract::{LeasesOf, SessionsOf};
 
@@ -61,6 +62,7 @@ impl Turn<'_> {
         let ended = Session { ended: Some((self.now(), ending)), ..session };
         self.store.put_session(&ended)?;
         self.ended.push(ended.id.clone());
+        self.rung.insert(Topic::Crew);
         self.touched = Touched::State;
         let data = json!({"agent_id": ended.agent, "session_id": ended.id, "ending": ending});
         self.board_event(EventKind::SessionEnded, None, data);

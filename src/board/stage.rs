@@ -174,7 +174,7 @@ impl Stage {
             moment: self.moment(),
             late: guards.late.clone().map(|module| LateResult { module, data: serde_json::Map::new() }),
         };
-        mutation::commit(store, &order, &self.names, work, |_, _| {})
+        mutation::commit(store, &order, &self.names, work, |_, _| {}, |_| {})
     }
 
     /// A look as a process takes it.

@@ -4,6 +4,8 @@
 //! the use-case. Events are numbered when the turn ends, all with the revision that it gives the board. Presence (a
 //! renewed lease, a sighted session) does not raise the revision.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::caller::Caller;
@@ -18,6 +20,7 @@ use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
 use crate::domain::text::quoted;
 use crate::domain::time::{Dial, Millis};
+use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
 use crate::store::Transaction;
 
@@ -56,6 +59,7 @@ pub struct Turn<'a> {
     pub(super) touched: Touched,
     pub(super) source: Source,
     pub(super) ended: Vec<SessionId>,
+    pub(super) rung: BTreeSet<Topic>,
     events: Vec<Event>,
     warnings: Vec<String>,
 }
@@ -84,6 +88,7 @@ impl<'a> Turn<'a> {
             touched: Touched::Nothing,
             source: Source::Mutation,
             ended: Vec::new(),
+            rung: BTreeSet::new(),
             events: Vec::new(),
             warnings: Vec::new(),
         }
@@ -193,6 +198,7 @@ impl<'a> Turn<'a> {
         task.key = self.store.insert_task(&task, texts)?;
         self.board.counts.add(&task);
         self.touched = Touched::State;
+        self.ring_for(None, &task);
         Ok(task)
     }
 
@@ -224,7 +230,40 @@ impl<'a> Turn<'a> {
         self.board.counts.remove(before);
         self.board.counts.add(after);
         self.touched = Touched::State;
+        self.ring_for(Some(before), after);
         Ok(())
+    }
+
+    /// Rings for what a change of a task's row may mean to whoever waits.
+    fn ring_for(&mut self, before: Option<&Task>, after: &Task) {
+        let same = |part: fn(&Task, &Task) -> bool| before.is_some_and(|before| part(before, after));
+        let state_stays = same(|a, b| a.state == b.state);
+        let offer_stays = same(|a, b| {
+            a.offered
+                && (&a.owned_paths, &a.specialty, &a.reservation) == (&b.owned_paths, &b.specialty, &b.reservation)
+        });
+        if after.offered && !offer_stays {
+            self.rung.extend([Topic::Offered, Topic::OfferedOf(after.specialty.clone())]);
+        }
+        // Every end of a review lease but expiry raises the epoch.
+        let review_stays =
+            state_stays && same(|a, b| (a.epoch, &a.reviewer, &a.specialty) == (b.epoch, &b.reviewer, &b.specialty));
+        if after.state == TaskState::Review && !review_stays {
+            self.ring_review(after);
+        }
+        let needs_a_hand =
+            |state| matches!(state, TaskState::Draft | TaskState::Waiting | TaskState::Failed | TaskState::Cancelled);
+        if !state_stays && (needs_a_hand(after.state) || before.is_some_and(|before| needs_a_hand(before.state))) {
+            self.rung.insert(Topic::Plan);
+        }
+        if !state_stays && after.state.is_final() && self.board.counts.is_complete() {
+            self.rung.insert(Topic::Complete);
+        }
+    }
+
+    /// Rings for a task that may be reviewed.
+    pub(super) fn ring_review(&mut self, task: &Task) {
+        self.rung.extend([Topic::Review, Topic::ReviewOf(task.specialty.clone())]);
     }
 
     /// Ends the turn: sights the session, numbers the events, raises a counter, writes the board's row. Returns what
@@ -240,9 +279,11 @@ impl<'a> Turn<'a> {
         for event in &mut self.events {
             event.board_revision = self.board.revision;
             self.store.append_event(event)?;
+            self.rung.extend(event.topics());
         }
         self.store.put_board(&self.board)?;
-        Ok(Finished { board: self.board, touched: self.touched, warnings: self.warnings })
+        let rung = Rung::These(self.rung);
+        Ok(Finished { board: self.board, touched: self.touched, warnings: self.warnings, rung })
     }
 
     /// True when something would be lost if this transaction did not commit.
@@ -297,4 +338,15 @@ pub struct Finished {
     pub touched: Touched,
     /// What is worth saying.
     pub warnings: Vec<String>,
+    /// Whom it may concern.
+    pub rung: Rung,
+}
+
+/// Whom a change may concern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// Whoever waits for one of these.
+    These(BTreeSet<Topic>),
+    /// Everybody: nobody knows any more what it was.
+    All,
 }

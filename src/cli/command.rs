@@ -7,6 +7,7 @@ use super::facts;
 use super::help;
 use super::out::{Color, Out};
 use super::render::Render;
+use super::waiting;
 use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::domain::id::{AgentId, SessionId};
@@ -119,7 +120,7 @@ fn augment<O: Operation>(command: Command) -> Command {
 }
 
 fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
-    match try_run::<O>(matches, app) {
+    match try_run::<O>(matches, app, out) {
         Ok(done) => out.answer(&done),
         Err(mut refused) => {
             refused.refusal.hint = refused.refusal.hint.map(|hint| as_caller(hint, matches));
@@ -145,7 +146,11 @@ fn as_caller(hint: String, matches: &ArgMatches) -> String {
 }
 
 /// The command line is a door like any other: its words become JSON, and the operation is made from that.
-fn try_run<O: Operation>(matches: &ArgMatches, app: &App) -> Result<crate::ops::Done<O::Reply>, Refused> {
+fn try_run<O: Operation>(
+    matches: &ArgMatches,
+    app: &App,
+    out: &mut Out,
+) -> Result<crate::ops::Done<O::Reply>, Refused> {
     let unread = |refusal| Refused { refusal, revision: None };
     let usage = |error: &dyn std::fmt::Display| unread(Refusal::new(Code::Usage, error.to_string()));
     let mut call = O::Call::from_arg_matches(matches).map_err(|error| usage(&error))?;
@@ -154,7 +159,7 @@ fn try_run<O: Operation>(matches: &ArgMatches, app: &App) -> Result<crate::ops::
     let operation: O = serde_json::from_value(json).map_err(|error| usage(&error))?;
     call.fill(facts::gather(app));
     operation.prepare(&mut call, app)?;
-    operation.run(&call, app)
+    waiting::run(&operation, &call, app, out)
 }
 
 #[cfg(test)]

@@ -8,5 +8,6 @@ mod pages;
 mod render;
 mod run;
 mod table;
+mod waiting;
 
 pub use run::main;

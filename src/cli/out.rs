@@ -100,6 +100,11 @@ impl Out {
         Exit::Place
     }
 
+    /// Says something beside the answer.
+    pub(super) fn note(&mut self, words: &str) {
+        self.say(&format!("note: {}", text::for_terminal(words)));
+    }
+
     fn say(&mut self, line: &str) {
         if !self.style.quiet {
             let _ = writeln!(std::io::stderr().lock(), "{line}");

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::id::{AgentId, Module, SessionId, Specialty};
 use super::time::Millis;
+use super::topic::Topic;
 use super::word::words;
 
 words! {
@@ -100,7 +101,7 @@ words! {
 }
 
 /// Whom an event concerns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Audience {
     /// All workers, or those of a specialty.
     Workers(Option<Specialty>),
@@ -174,4 +175,13 @@ pub struct Event {
     pub priority: u8,
     /// Facts that depend on the kind.
     pub data: Map<String, Value>,
+}
+
+impl Event {
+    /// What it is about, for whoever waits.
+    pub fn topics(&self) -> impl Iterator<Item = Topic> {
+        let task = self.module.clone().map(Topic::Task);
+        let notified = self.audience.iter().flat_map(|audience| [Topic::Notified, Topic::Audience(audience.clone())]);
+        [Topic::Event, Topic::Source(self.source)].into_iter().chain(task).chain(notified)
+    }
 }

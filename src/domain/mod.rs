@@ -20,6 +20,7 @@ pub mod session;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod topic;
 pub mod verdict;
 pub mod word;
 pub mod workspace;

@@ -1,5 +1,7 @@
 //! What operations share: who calls, and the guards of a change.
 
+use std::time::Duration;
+
 use clap::Args;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -11,6 +13,7 @@ use crate::app::{App, Order};
 use crate::board::caller;
 use crate::board::look::Look;
 use crate::board::mutation::{Answer, LateResult, Refused};
+use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
 use crate::domain::id::{AgentId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
@@ -20,6 +23,52 @@ use crate::domain::workspace::Workspace;
 pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
     /// Adds what the caller's machine knows.
     fn fill(&mut self, facts: Facts);
+
+    /// For how long an answer that is not "nothing" is waited for.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Who calls, for the board.
+    fn who(&self) -> caller::Caller {
+        caller::Caller::default()
+    }
+}
+
+/// The longest that a command waits for the board, in seconds: a day.
+const WATCH_MOST: u32 = 86_400;
+
+/// How long to wait, in seconds: 0 to a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "u32", into = "u32")]
+#[schemars(extend("minimum" = 0, "maximum" = 86_400))]
+pub struct WatchSeconds(u32);
+
+/// Why a number is not a time to wait.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a wait lasts 0 to {WATCH_MOST} seconds")]
+pub struct InvalidWatch;
+
+impl TryFrom<u32> for WatchSeconds {
+    type Error = InvalidWatch;
+
+    fn try_from(seconds: u32) -> Result<Self, InvalidWatch> {
+        if seconds <= WATCH_MOST { Ok(Self(seconds)) } else { Err(InvalidWatch) }
+    }
+}
+
+impl From<WatchSeconds> for u32 {
+    fn from(watch: WatchSeconds) -> Self {
+        watch.0
+    }
+}
+
+impl std::str::FromStr for WatchSeconds {
+    type Err = InvalidWatch;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWatch> {
+        text.parse::<u32>().map_err(|_| InvalidWatch)?.try_into()
+    }
 }
 
 /// What the caller's machine knows of itself.
@@ -187,5 +236,74 @@ impl Changer {
             expected_revision: self.expected_revision,
             late,
         })
+    }
+}
+
+/// Who looks, and for how long an answer is waited for.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Waiter {
+    /// Who calls.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub caller: Caller,
+    /// Wait so long for an answer that is not "nothing"; then exit 3.
+    #[arg(long, alias = "timeout", value_name = "SECONDS", help_heading = "Waiting")]
+    pub watch_seconds: Option<WatchSeconds>,
+}
+
+/// Who changes the board, on what condition, and for how long an answer is waited for.
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct WaitingChanger {
+    /// Who changes it, and on what condition.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub changer: Changer,
+    /// Wait so long for an answer that is not "nothing"; then exit 3.
+    #[arg(long, alias = "timeout", value_name = "SECONDS", help_heading = "Waiting")]
+    pub watch_seconds: Option<WatchSeconds>,
+}
+
+impl Shared for Waiter {
+    fn fill(&mut self, facts: Facts) {
+        self.caller.fill(facts);
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.watch_seconds.map(patience)
+    }
+
+    fn who(&self) -> caller::Caller {
+        self.caller.for_board()
+    }
+}
+
+impl Shared for WaitingChanger {
+    fn fill(&mut self, facts: Facts) {
+        self.changer.fill(facts);
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.watch_seconds.map(patience)
+    }
+
+    fn who(&self) -> caller::Caller {
+        self.changer.caller.for_board()
+    }
+}
+
+fn patience(watch: WatchSeconds) -> Duration {
+    Duration::from_secs(watch.0.into())
+}
+
+impl Caller {
+    /// Looks at the board before a wait.
+    pub fn outlook(
+        &self,
+        app: &App,
+        look: impl FnOnce(&Look<'_>) -> Result<Outlook, Refusal>,
+    ) -> Result<Outlook, Refused> {
+        Ok(app.look(&self.for_board(), |seen| look(seen).map(Answer::done))?.answer.reply)
     }
 }

@@ -4,13 +4,14 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Caller, Changer};
+use super::call::{Changer, Waiter, WaitingChanger};
 use super::lists::TasksReply;
 use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::claims::{Overlapping, Wish};
 use crate::board::mutation::{Answer, Outcome, Refused};
+use crate::board::outlook::Outlook;
 use crate::board::views::ClaimView;
 use crate::domain::id::{AgentId, Specialty};
 use crate::domain::lease::Ttl;
@@ -18,7 +19,8 @@ use crate::domain::lease::Ttl;
 /// Take the best task there is.
 ///
 /// First what came back to this agent, then by rank. The answer holds everything needed to start, and the command that
-/// hands it in. At its limit the agent gets what it holds. Nothing to do is exit 3, a complete board exit 10.
+/// hands it in. At its limit the agent gets what it holds. Nothing to do is exit 3, a complete board exit 10; with
+/// --watch-seconds it waits until it can claim.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimNext {
@@ -40,14 +42,18 @@ impl Operation for ClaimNext {
     const NAME: &'static str = "claim-next";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
-    const EXAMPLE: &'static str = "callboard claim-next --agent-id worker-a";
-    type Call = Changer;
+    const EXAMPLE: &'static str = "callboard claim-next --agent-id worker-a --watch-seconds 90";
+    type Call = WaitingChanger;
     type Reply = ClaimView;
 
-    fn run(&self, call: &Changer, app: &App) -> Result<Done<ClaimView>, Refused> {
+    fn run(&self, call: &WaitingChanger, app: &App) -> Result<Done<ClaimView>, Refused> {
         let wish =
             Wish { specialty: self.specialty.clone(), reviewer: self.reviewer_id.clone(), ttl: self.ttl_seconds };
-        call.commit(self, app, |turn| turn.claim_next(&wish))
+        call.changer.commit(self, app, |turn| turn.claim_next(&wish))
+    }
+
+    fn outlook(&self, call: &WaitingChanger, app: &App) -> Result<Outlook, Refused> {
+        call.changer.caller.outlook(app, |look| look.claim_outlook(self.specialty.as_ref()))
     }
 }
 
@@ -102,14 +108,18 @@ impl Operation for NextClaimable {
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Status;
     const EXAMPLE: &'static str = "callboard next-claimable --agent-id worker-a";
-    type Call = Caller;
+    type Call = Waiter;
     type Reply = TasksReply;
 
-    fn run(&self, call: &Caller, app: &App) -> Result<Done<TasksReply>, Refused> {
-        call.look(app, |look| {
+    fn run(&self, call: &Waiter, app: &App) -> Result<Done<TasksReply>, Refused> {
+        call.caller.look(app, |look| {
             let tasks = look.claimable_views(self.specialty.as_ref(), self.limit.get())?;
             Ok(Answer { outcome: found(look, &tasks), reply: TasksReply { tasks, next_after: None } })
         })
+    }
+
+    fn outlook(&self, call: &Waiter, app: &App) -> Result<Outlook, Refused> {
+        call.caller.outlook(app, |look| look.claimable_outlook(self.specialty.as_ref()))
     }
 }
 

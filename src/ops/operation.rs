@@ -9,7 +9,9 @@ use super::call::Shared;
 use crate::app::App;
 use crate::app::access::{Changed, Seen};
 use crate::board::mutation::{Outcome, Refused};
+use crate::board::outlook::Outlook;
 use crate::domain::id::RequestId;
+use crate::domain::refusal::{Code, Refusal};
 
 /// What an operation does to the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,13 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
 
     /// Does it; never waits for the board to change.
     fn run(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused>;
+
+    /// One look before a wait: whether running it would find something, and what the answer hangs on. Doors own the
+    /// waiting; only operations whose call has a patience are asked.
+    fn outlook(&self, _call: &Self::Call, _app: &App) -> Result<Outlook, Refused> {
+        let refusal = Refusal::new(Code::Internal, format!("{} does not say what it waits for", Self::NAME));
+        Err(Refused { refusal, revision: None })
+    }
 }
 
 /// What an operation came to.

@@ -4,7 +4,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Caller, Changer};
+use super::call::{Changer, Waiter, WaitingChanger};
 use super::claims::found;
 use super::lists::TasksReply;
 use super::tasks::TaskReply;
@@ -13,6 +13,7 @@ use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::mutation::{Answer, Refused};
+use crate::board::outlook::Outlook;
 use crate::board::views::ClaimView;
 use crate::domain::id::Specialty;
 use crate::domain::lease::Ttl;
@@ -39,11 +40,15 @@ impl Operation for ClaimReviewNext {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str = "callboard claim-review-next --agent-id reviewer-a";
-    type Call = Changer;
+    type Call = WaitingChanger;
     type Reply = ClaimView;
 
-    fn run(&self, call: &Changer, app: &App) -> Result<Done<ClaimView>, Refused> {
-        call.commit(self, app, |turn| turn.claim_review_next(self.specialty.as_ref(), self.ttl_seconds))
+    fn run(&self, call: &WaitingChanger, app: &App) -> Result<Done<ClaimView>, Refused> {
+        call.changer.commit(self, app, |turn| turn.claim_review_next(self.specialty.as_ref(), self.ttl_seconds))
+    }
+
+    fn outlook(&self, call: &WaitingChanger, app: &App) -> Result<Outlook, Refused> {
+        call.changer.caller.outlook(app, |look| look.review_outlook(self.specialty.as_ref()))
     }
 }
 
@@ -166,13 +171,17 @@ impl Operation for NextReviewable {
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Status;
     const EXAMPLE: &'static str = "callboard next-reviewable --agent-id reviewer-a";
-    type Call = Caller;
+    type Call = Waiter;
     type Reply = TasksReply;
 
-    fn run(&self, call: &Caller, app: &App) -> Result<Done<TasksReply>, Refused> {
-        call.look(app, |look| {
+    fn run(&self, call: &Waiter, app: &App) -> Result<Done<TasksReply>, Refused> {
+        call.caller.look(app, |look| {
             let tasks = look.reviewable_views(self.specialty.as_ref(), self.limit.get())?;
             Ok(Answer { outcome: found(look, &tasks), reply: TasksReply { tasks, next_after: None } })
         })
+    }
+
+    fn outlook(&self, call: &Waiter, app: &App) -> Result<Outlook, Refused> {
+        call.caller.outlook(app, |look| look.review_outlook(self.specialty.as_ref()))
     }
 }

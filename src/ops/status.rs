@@ -6,12 +6,13 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::Caller;
+use super::call::{Caller, Waiter};
 use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::explain::Explanation;
 use crate::board::mutation::{Answer, Refused};
+use crate::board::outlook::Outlook;
 use crate::board::pages::{AgentView, BoardView, Picture, SessionView};
 use crate::board::stalled::Stalled;
 use crate::board::views::{LeaseView, TaskView};
@@ -39,11 +40,15 @@ impl Operation for NextAction {
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str = "callboard next-action --agent-id worker-a";
-    type Call = Caller;
+    type Call = Waiter;
     type Reply = next_action::NextAction;
 
-    fn run(&self, call: &Caller, app: &App) -> Result<Done<next_action::NextAction>, Refused> {
-        call.look(app, |look| look.next_action(self.specialty.as_ref()))
+    fn run(&self, call: &Waiter, app: &App) -> Result<Done<next_action::NextAction>, Refused> {
+        call.caller.look(app, |look| look.next_action(self.specialty.as_ref()))
+    }
+
+    fn outlook(&self, call: &Waiter, app: &App) -> Result<Outlook, Refused> {
+        call.caller.outlook(app, |look| look.next_action_outlook(self.specialty.as_ref()))
     }
 }
 

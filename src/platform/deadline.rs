@@ -17,6 +17,12 @@ impl Deadline {
         Self(now.checked_add(wait).unwrap_or(now + FOR_EVER))
     }
 
+    /// The sooner of the two.
+    #[must_use]
+    pub fn or_sooner(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+
     /// What is left; zero when it has passed.
     #[expect(clippy::disallowed_methods, reason = "platform owns the clock")]
     pub fn left(self) -> Duration {

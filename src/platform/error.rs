@@ -36,6 +36,9 @@ pub enum PlatformError {
         /// The program.
         program: &'static str,
     },
+    /// A signal has come, and what was under way was put away.
+    #[error("a signal ends this process")]
+    Ending,
     /// The system gave no random bytes.
     #[error("the system gives no random bytes")]
     NoEntropy,

@@ -57,14 +57,24 @@ pub fn open_lock(path: &Path) -> Result<File, PlatformError> {
     }
 }
 
-/// Writes `content` over the beginning of a file, creating it if need be. What lies behind stays: for content of one
-/// length, which needs no new blocks.
+/// Writes `content` over the beginning of a file that exists. What lies behind stays: for content of one length, which
+/// needs no new blocks. A reader may see a part of it.
+pub fn write_over(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
+    let written = options().write(true).open(path).and_then(|mut file| file.write_all(content));
+    written.map_err(PlatformError::file("write", path))
+}
+
+/// The same, creating the file if need be.
 pub fn touch(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
-    match options().write(true).open(path) {
-        Ok(mut file) => file.write_all(content).map_err(PlatformError::file("write", path)),
-        Err(error) if error.kind() == ErrorKind::NotFound => overwrite(path, content),
-        Err(error) => Err(PlatformError::file("write", path)(error)),
+    match write_over(path, content) {
+        Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => overwrite(path, content),
+        other => other,
     }
+}
+
+/// Opens a file to read it again and again.
+pub fn open_to_read(path: &Path) -> Result<File, PlatformError> {
+    options().read(true).open(path).map_err(PlatformError::file("open", path))
 }
 
 /// Writes over a file in place, creating it if need be.

@@ -14,6 +14,7 @@ use super::clock;
 use super::host::Host;
 use super::lock_protocol::Life;
 use super::process::{self, Birth};
+use super::signals::Shield;
 
 /// How often a holder shows that it is awake.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
@@ -83,6 +84,7 @@ pub struct HolderGuard {
     file: PathBuf,
     counting: Arc<Counting>,
     thread: Option<JoinHandle<()>>,
+    shield: Option<Shield>,
 }
 
 #[derive(Debug)]
@@ -132,7 +134,14 @@ impl HolderGuard {
         };
         // Without a thread the holder cannot show that it is awake; the fence then gives the lock up by itself.
         let thread = std::thread::Builder::new().stack_size(64 * 1024).spawn(count).ok();
-        Self { file: path.to_owned(), counting, thread }
+        Self { file: path.to_owned(), counting, thread, shield: None }
+    }
+
+    /// The same, with signals held off until it is dropped.
+    #[must_use]
+    pub fn shielded(mut self, shield: Shield) -> Self {
+        self.shield = Some(shield);
+        self
     }
 
     /// What the commit asks.
@@ -160,6 +169,7 @@ impl Drop for HolderGuard {
         if let Some(directory) = self.file.parent() {
             let _ = std::fs::remove_dir(directory);
         }
+        drop(self.shield.take());
     }
 }
 

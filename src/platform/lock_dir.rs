@@ -18,6 +18,7 @@ use super::file;
 use super::holder::{Holder, HolderGuard};
 use super::host::Host;
 use super::lock_protocol::{Act, Seen, Sight, Taker};
+use super::signals;
 
 /// Looks that count are at least this far apart, in milliseconds, on a clock that stops in sleep.
 const LOOK_APART_MS: i64 = 1_000;
@@ -63,6 +64,8 @@ impl LockDir {
         let name = format!("holder-{nonce}");
         let private = self.place.join(format!("lock-{nonce}"));
         let held = self.place.join("lock.d");
+        // A lock directory that is left behind keeps the other hosts waiting.
+        let shield = signals::shield();
         file::make_directory(&private)?;
         let prepared = private.join(&name);
         let taken = self.write_holder(&prepared, &Holder::this(host, since)).and_then(|file| {
@@ -73,7 +76,7 @@ impl LockDir {
             let _ = fs::remove_file(&prepared);
             let _ = fs::remove_dir(&private);
         }
-        taken
+        taken.map(|guard| guard.shielded(shield))
     }
 
     fn write_holder(&self, path: &Path, holder: &Holder) -> Result<File, PlatformError> {
@@ -100,6 +103,9 @@ impl LockDir {
         let mut seen = Seen::Start;
         let mut nap = 2;
         loop {
+            if signals::is_ending() {
+                return Err(PlatformError::Ending);
+            }
             seen = match taker.next(seen) {
                 Act::Hold => return Ok(began),
                 // Whatever the error is, it means: look. ENOTEMPTY, EEXIST and EPERM all were seen for "in use".

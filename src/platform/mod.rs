@@ -15,3 +15,4 @@ pub mod host;
 pub mod lock_dir;
 pub mod lock_protocol;
 pub mod process;
+pub mod signals;

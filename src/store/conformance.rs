@@ -259,6 +259,9 @@ fn queues(store: &mut dyn Store) {
             (names(t.reserved_for(&parse("ann"), 9)?), names(t.reserved_for(&parse("ben"), 9)?)),
             ("a".into(), String::new())
         );
+        let until = kept().map(|kept| kept.until);
+        assert_eq!(t.next_reservation(LeaseTime(i64::MIN))?, until);
+        assert_eq!(until.map(|until| t.next_reservation(until)).transpose()?.flatten(), None, "it has ended by then");
         assert_eq!((names(t.finished(9)?), names(t.finished(1)?)), ("dcb".into(), "d".into()), "last changed first");
         assert_eq!(names(t.stranding(9)?), "c");
         Ok(())

@@ -166,6 +166,8 @@ pub trait Tasks {
     fn offered_specialties(&self, limit: usize) -> Kept<Vec<Specialty>>;
     /// Tasks kept for an agent, oldest first.
     fn reserved_for(&self, agent: &AgentId, limit: usize) -> Kept<Vec<Task>>;
+    /// The first end after `now` of a time for which a task is kept.
+    fn next_reservation(&self, now: LeaseTime) -> Kept<Option<LeaseTime>>;
     /// Tasks in a final state, last changed first.
     fn finished(&self, limit: usize) -> Kept<Vec<Task>>;
     /// Failed and cancelled tasks that others still wait for, oldest first.

@@ -166,6 +166,7 @@ pass_on! {
         look offers(offers: Offers<'_>, after: Option<OfferPlace>, limit: usize) -> Vec<Task>;
         look offered_specialties(limit: usize) -> Vec<Specialty>;
         look reserved_for(agent: &AgentId, limit: usize) -> Vec<Task>;
+        look next_reservation(now: LeaseTime) -> Option<LeaseTime>;
         look finished(limit: usize) -> Vec<Task>;
         look stranding(limit: usize) -> Vec<Task>;
     }

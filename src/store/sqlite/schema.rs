@@ -29,8 +29,10 @@ pub(super) struct Migration {
 }
 
 /// Format n is reached by the first n of these.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { change: Change::Additive, sql: include_str!("format_1.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { change: Change::Additive, sql: include_str!("format_1.sql") },
+    Migration { change: Change::Additive, sql: include_str!("format_2.sql") },
+];
 
 /// The format of the database behind `connection`. Refuses a file that is not a board.
 pub(super) fn format(connection: &Connection) -> Result<i64, StoreError> {

@@ -95,6 +95,8 @@ const OFFERS_OF: &str = select!(
 const NEXT_SPECIALTY: &str = "SELECT specialty FROM tasks INDEXED BY offers_by_specialty \
      WHERE offered = 1 AND specialty > ?1 ORDER BY specialty LIMIT 1";
 const RESERVED: &str = select!("INDEXED BY reserved WHERE t.reserved_for = ?1 ORDER BY t.key LIMIT ?2");
+const NEXT_RESERVATION: &str = "SELECT reserved_until FROM tasks INDEXED BY reservation_ends \
+     WHERE reserved_for IS NOT NULL AND reserved_until > ?1 ORDER BY reserved_until LIMIT 1";
 const FINISHED: &str = select!(
     "INDEXED BY finished WHERE t.state IN ('done', 'failed', 'cancelled') ORDER BY t.changed_at DESC, t.key DESC LIMIT ?1"
 );
@@ -299,6 +301,10 @@ impl Tasks for SqliteTransaction<'_> {
 
     fn reserved_for(&self, agent: &AgentId, most: usize) -> Kept<Vec<Task>> {
         self.all(RESERVED, params![agent.as_str(), limit(most)], task)
+    }
+
+    fn next_reservation(&self, now: LeaseTime) -> Kept<Option<LeaseTime>> {
+        self.one(NEXT_RESERVATION, [now.0], |row| row.get(0).map(LeaseTime))
     }
 
     fn finished(&self, most: usize) -> Kept<Vec<Task>> {

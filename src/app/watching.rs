@@ -1,0 +1,29 @@
+//! Waiting for the board: an ear at its place, and the clock that a waiting process keeps going.
+
+use super::access::{App, Order, unread};
+use super::pulse;
+use crate::board::caller::Caller;
+use crate::board::mutation::{Answer, Outcome, Refused};
+use crate::watch::watcher::Watcher;
+
+impl App {
+    /// An ear at the board's place.
+    pub fn watcher(&self) -> Result<Watcher, Refused> {
+        let place = self.place().map_err(unread)?;
+        Ok(Watcher::new(pulse::places(&place, &self.settings).map_err(unread)?))
+    }
+
+    /// Records the clock, marks what has run out, and that the caller's window is there. Changes nothing when another
+    /// process has just done so.
+    pub fn tick(&self, caller: &Caller) -> Result<(), Refused> {
+        let order = Order {
+            operation: "tick",
+            arguments: String::new(),
+            caller: caller.clone(),
+            request_id: None,
+            expected_revision: None,
+            late: None,
+        };
+        self.commit(&order, |_| Ok(Answer { outcome: Outcome::Nothing, reply: () })).map(drop)
+    }
+}

@@ -1,0 +1,125 @@
+//! Waiting for an answer that is not "nothing": sleep until the board says that it may have changed, look, and only then
+//! run the operation again.
+//!
+//! **Invariants.** The mark is taken before each look, so nothing that comes between the look and the sleep is missed.
+//! Whatever the ear says, the board is looked at every so often: a process that died between its commit and its pulse told
+//! nobody.
+
+use std::time::Duration;
+
+use super::out::Out;
+use crate::app::App;
+use crate::board::mutation::{Outcome, Refused};
+use crate::board::outlook::Outlook;
+use crate::domain::time::LeaseTime;
+use crate::ops::call::Shared as _;
+use crate::ops::{Done, Operation};
+use crate::platform::deadline::Deadline;
+use crate::platform::entropy::jitter;
+use crate::platform::{clock, signals};
+use crate::watch::watcher::{Ear, Mark, Watcher, Woken};
+
+/// The board is looked at this often without being told,
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// and up to so many milliseconds later, so that many waiters do not come together.
+const LOOK_SPREAD_MS: u64 = 5_000;
+/// When something runs out, waiters come within so many milliseconds.
+const DUE_SPREAD_MS: u64 = 50;
+/// The clock is recorded by one process at most this often.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// So many looks in vain are free; after them looks are as far apart as [`Pace::apart`] says.
+const LOOKS_FREE: u32 = 4;
+/// The furthest that looks are apart while the board changes all the time.
+const LOOKS_APART_MOST: Duration = Duration::from_millis(500);
+/// After so long without a change looks are free again.
+const QUIET_AFTER: Duration = Duration::from_secs(2);
+
+/// Runs `operation`, and as long as its answer is "nothing" and its call has patience, again when that may have changed.
+pub(super) fn run<O: Operation>(
+    operation: &O,
+    call: &O::Call,
+    app: &App,
+    out: &mut Out,
+) -> Result<Done<O::Reply>, Refused> {
+    let done = operation.run(call, app)?;
+    match call.patience() {
+        Some(patience) if done.outcome == Outcome::Nothing && !patience.is_zero() => {
+            wait(operation, call, app, Deadline::after(patience), out)
+        }
+        _ => Ok(done),
+    }
+}
+
+fn wait<O: Operation>(
+    operation: &O,
+    call: &O::Call,
+    app: &App,
+    until: Deadline,
+    out: &mut Out,
+) -> Result<Done<O::Reply>, Refused> {
+    signals::heed();
+    let mut watcher = app.watcher()?;
+    if let Some(why) = &watcher.deaf {
+        out.note(&format!("changes are found by reading, because the system does not tell of them: {why}"));
+    }
+    let mut pace = Pace { in_vain: 0, last: Deadline::after(Duration::ZERO) };
+    let mut next_tick = Deadline::after(Duration::ZERO);
+    loop {
+        let mut mark = watcher.mark();
+        let looked = clock::stopwatch();
+        let outlook = operation.outlook(call, app)?;
+        if outlook.found || until.is_over() {
+            let done = operation.run(call, app)?;
+            if done.outcome != Outcome::Nothing || until.is_over() {
+                return Ok(done);
+            }
+            // Somebody else was faster.
+        }
+        if outlook.tick && next_tick.is_over() {
+            next_tick = Deadline::after(TICK_EVERY);
+            app.tick(&call.who())?;
+            continue;
+        }
+        pace.rest(until);
+        sleep(&mut watcher, &mut mark, &outlook, looked.elapsed(), until);
+    }
+}
+
+/// Sleeps until it pays to look; `ago` is how long ago the last look was.
+fn sleep(watcher: &mut Watcher, mark: &mut Mark, outlook: &Outlook, ago: Duration, until: Deadline) {
+    let ear = Ear::of(&outlook.topics);
+    let look = Deadline::after(LOOK_EVERY + Duration::from_millis(jitter(LOOK_SPREAD_MS))).or_sooner(until);
+    let spread = Duration::from_millis(jitter(DUE_SPREAD_MS));
+    let looked = clock::stopwatch();
+    // A time on the lease clock as a time to wake up at. What has passed was looked at.
+    let due = |at: Option<LeaseTime>| {
+        let left = u64::try_from(at?.0 - outlook.lease.0).ok().filter(|left| *left > 0)?;
+        let left = Duration::from_millis(left).saturating_sub(ago + looked.elapsed());
+        Some(Deadline::after(left + spread))
+    };
+    let kept = due(outlook.next_reservation).map_or(look, |due| due.or_sooner(look));
+    let mut end = due(outlook.next_deadline).map_or(kept, |due| due.or_sooner(kept));
+    while let Woken::Deadline(at) = watcher.wait(mark, &ear, end) {
+        end = due(Some(LeaseTime(at))).map_or(kept, |due| due.or_sooner(kept));
+    }
+}
+
+/// Keeps a board that changes all the time from being looked at all the time.
+struct Pace {
+    in_vain: u32,
+    last: Deadline,
+}
+
+impl Pace {
+    /// Called after a look in vain: rests where there were many of them lately.
+    fn rest(&mut self, until: Deadline) {
+        if self.last.is_over() {
+            self.in_vain = 0;
+        }
+        self.in_vain += 1;
+        self.last = Deadline::after(QUIET_AFTER);
+        if let Some(many) = self.in_vain.checked_sub(LOOKS_FREE) {
+            until.nap(Duration::from_millis(10 << many.min(6)).min(LOOKS_APART_MOST));
+        }
+    }
+}
