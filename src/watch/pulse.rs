@@ -56,7 +56,7 @@ impl Pulse {
         if u32::from_str_radix(check, 16) != Ok(check_of(said)) {
             return None;
         }
-        let mut fields = said.split(' ');
+        let mut fields = said.split_ascii_whitespace();
         let generation = fields.next()?.to_owned();
         let mut number = || u64::from_str_radix(fields.next()?, 16).ok();
         let (revision, presence, event_seq) = (number()?, number()?, number()?);
