@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::look::Moment;
-use crate::domain::board::{Board, Counts, Journal, Mode};
+use crate::domain::board::{Board, Counts, Journal, Mode, Pending};
 use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::lease_clock::HostRecord;
 use crate::domain::profile::Profile;
+use crate::domain::retention::Retention;
 use crate::domain::time::{Dial, LeaseTime};
 use crate::store::{Access, Store, StoreError};
 
@@ -40,6 +41,10 @@ pub fn create(store: &mut dyn Store, new: NewBoard, moment: &Moment) -> Result<B
         created_at: moment.wall,
         dial: Dial { wall: moment.wall, lease: LeaseTime(moment.wall.0) },
         counts: Counts::default(),
+        pruned_through: 0,
+        retention: Retention::default(),
+        stalled_by: None,
+        pending: Pending::default(),
     };
     transaction.put_board(&board)?;
     let record = HostRecord { boot_clock: moment.boot_clock, lease: board.dial.lease };

@@ -195,6 +195,7 @@ impl Turn<'_> {
             acquired_at: now,
             deadline: self.dial.lease,
             lapsed: false,
+            handed: false,
         };
         lease.renew(self.dial.lease);
         self.store.put_lease(&lease)?;

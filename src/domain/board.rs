@@ -1,6 +1,7 @@
 //! The board itself: what it counts, and its policies.
 
 use super::profile::Profile;
+use super::retention::Retention;
 use super::task::{Task, TaskState};
 use super::time::{Dial, Millis};
 use super::word::words;
@@ -60,6 +61,25 @@ pub struct Board {
     pub dial: Dial,
     /// How many tasks there are in each state.
     pub counts: Counts,
+    /// Events up to this one are in archives.
+    pub pruned_through: u64,
+    /// How many events are kept.
+    pub retention: Retention,
+    /// The event that told people that nothing moves, while nothing does.
+    pub stalled_by: Option<u64>,
+    /// What waits for somebody: counted, so that what nobody uses costs nothing.
+    pub pending: Pending,
+}
+
+/// How much waits for somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Unresolved notifications.
+    pub notifications: u64,
+    /// Questions without an answer.
+    pub questions: u64,
+    /// Handoffs that wait for somebody or for a receipt.
+    pub handoffs: u64,
 }
 
 /// How many tasks there are in each state. Kept by the mutations, so that no page counts rows.

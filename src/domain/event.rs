@@ -71,6 +71,26 @@ words! {
         Blocked = "blocked",
         /// The pause ended.
         Unblocked = "unblocked",
+        /// A question was asked.
+        Question = "question",
+        /// It was answered.
+        Answered = "answered",
+        /// It was withdrawn.
+        QuestionWithdrawn = "question_withdrawn",
+        /// A handoff was left.
+        HandoffReady = "handoff_ready",
+        /// Somebody took it.
+        HandoffClaimed = "handoff_claimed",
+        /// Somebody has read it.
+        HandoffAcknowledged = "handoff_acknowledged",
+        /// It was taken back.
+        HandoffWithdrawn = "handoff_withdrawn",
+        /// Somebody's words.
+        Message = "message",
+        /// Old events went to an archive.
+        EventsPruned = "events_pruned",
+        /// How many events are kept was changed.
+        RetentionSet = "retention_set",
         /// Something that others wait for will not come.
         DependencyFailed = "dependency_failed",
         /// A result came after its lease was gone. It changed nothing.

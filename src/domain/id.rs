@@ -163,6 +163,10 @@ name! {
     RequestId, "request id", line, 200
 }
 name! {
+    /// A named reader of a stream.
+    CursorId, "cursor id", line, 120
+}
+name! {
     /// Proof of one lease. Compared whole; never shown on a page.
     LeaseToken, "lease token", line, 80
 }

@@ -92,6 +92,8 @@ pub struct Lease {
     pub deadline: LeaseTime,
     /// True once it was found to have run out.
     pub lapsed: bool,
+    /// True once its holder agreed that somebody else takes the task over: it then counts for no limit.
+    pub handed: bool,
 }
 
 impl Lease {
@@ -203,6 +205,7 @@ mod tests {
             acquired_at: Millis(0),
             deadline: LeaseTime(900_000),
             lapsed: false,
+            handed: false,
         }
     }
 

@@ -112,6 +112,28 @@ codes! {
     HumanRequired = "human_required" => Refused,
     /// nobody approves their own work
     OwnWork = "own_work" => Refused,
+    /// no question has this name
+    UnknownQuestion = "unknown_question" => Refused,
+    /// no cursor has this name
+    UnknownCursor = "unknown_cursor" => Refused,
+    /// no archive has this name
+    UnknownArchive = "unknown_archive" => Refused,
+    /// nothing was handed off
+    NoHandoff = "no_handoff" => Refused,
+    /// the question was answered or withdrawn before
+    AlreadyAnswered = "already_answered" => Refused,
+    /// it is for somebody else
+    NotAddressed = "not_addressed" => Refused,
+    /// the handoff must be acknowledged first
+    HandoffUnread = "handoff_unread" => Refused,
+    /// the events before this place are in an archive
+    EventsPruned = "events_pruned" => Refused,
+    /// the place in the stream is ahead of the board
+    CursorAhead = "cursor_ahead" => Refused,
+    /// the place in the stream is of another generation of the board
+    OtherGeneration = "other_generation" => Refused,
+    /// the cursor was first used with another filter
+    CursorDiffers = "cursor_differs" => Refused,
     /// the request id was used with other arguments
     RequestIdReused = "request_id_reused" => Refused,
     /// the thread key would give an agent id that another key has

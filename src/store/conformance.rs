@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::contract::{Access, Kept, LeasesOf, Neighbour, OfferPlace, Offers, Request, SessionsOf, Store, TaskFilter};
 use super::error::StoreError;
+use super::conformance_signals as signals;
 use super::samples::{agent, attempt, begun, board, event, full_task, parse, put_lease, read, session, stored, write};
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
@@ -40,6 +41,13 @@ pub(crate) const CHECKS: &[Check] = &[
     attempts,
     events,
     requests,
+    signals::notices,
+    signals::audiences,
+    signals::removed_events,
+    signals::cursors,
+    signals::archives,
+    signals::questions,
+    signals::handoffs,
 ];
 
 fn what_is_not_there_is_none(store: &mut dyn Store) {

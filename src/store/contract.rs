@@ -14,10 +14,14 @@ use std::collections::BTreeMap;
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey};
 use crate::domain::board::Board;
-use crate::domain::event::Event;
-use crate::domain::id::{AgentId, HostId, Module, RequestId, SessionId, Specialty, ThreadKey, WindowId};
+use crate::domain::cursor::Cursor;
+use crate::domain::event::{Audience, Event, EventKind, Source};
+use crate::domain::handoff::{Handoff, HandoffKey};
+use crate::domain::id::{AgentId, CursorId, HostId, Module, RequestId, SessionId, Specialty, ThreadKey, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::lease_clock::HostRecord;
+use crate::domain::notice::{Notice, Resolved};
+use crate::domain::question::{Question, QuestionEnd, QuestionId, QuestionStatus};
 use crate::domain::scope::Scope;
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState, TaskTexts};
@@ -46,7 +50,22 @@ pub trait Store {
 }
 
 /// One transaction. See the module for what it promises.
-pub trait Transaction: Boards + Agents + Sessions + Tasks + Graph + Leases + Attempts + Events + Requests {
+pub trait Transaction:
+    Boards
+    + Agents
+    + Sessions
+    + Tasks
+    + Graph
+    + Leases
+    + Attempts
+    + Events
+    + Notices
+    + Cursors
+    + Archives
+    + Questions
+    + Handoffs
+    + Requests
+{
     /// Makes everything durable. After an error of this call it is unknown whether it did.
     fn commit(self: Box<Self>) -> Kept<()>;
 }
@@ -257,12 +276,123 @@ pub trait Attempts {
 
 /// Events.
 pub trait Events {
-    /// Appends an event; its number must be new.
+    /// Appends an event; its number must be new. With an audience it is an unresolved notice too.
     fn append_event(&mut self, event: &Event) -> Kept<()>;
     /// Events after this number, in order.
     fn events(&self, after: u64, limit: usize) -> Kept<Vec<Event>>;
     /// The events about a task, newest first.
     fn events_about(&self, module: &Module, limit: usize) -> Kept<Vec<Event>>;
+    /// Removes the events up to this number, and their notices. Says how many events there were.
+    fn remove_events(&mut self, through: u64) -> Kept<u64>;
+}
+
+/// Which notices to list. What is none or false does not limit.
+#[derive(Clone, Debug, Default)]
+pub struct NoticeFilter {
+    /// From this source.
+    pub source: Option<Source>,
+    /// About this task.
+    pub module: Option<Module>,
+    /// Of this kind.
+    pub kind: Option<EventKind>,
+    /// This urgent or more: 0 is most urgent.
+    pub priority: Option<u8>,
+    /// Only what has an audience.
+    pub notified: bool,
+    /// Only what is for one of these.
+    pub audiences: Option<Vec<Audience>>,
+    /// Only what is unresolved.
+    pub unresolved: bool,
+}
+
+/// Events with their status, and what calls somebody.
+pub trait Notices {
+    /// Notices after this number, in order.
+    fn notices(&self, filter: &NoticeFilter, after: u64, limit: usize) -> Kept<Vec<Notice>>;
+    /// The audiences that begin with this text and ever had a notice that is kept, each once, by name.
+    fn audiences(&self, prefix: &str, limit: usize) -> Kept<Vec<Audience>>;
+    /// The number and kind of what is unresolved about a task, in order.
+    fn unresolved_about(&self, module: &Module, limit: usize) -> Kept<Vec<(u64, EventKind)>>;
+    /// The first notice that is unresolved.
+    fn first_unresolved(&self) -> Kept<Option<Notice>>;
+    /// Resolves a notice; false if it was resolved, or is not there.
+    fn resolve(&mut self, seq: u64, resolved: Resolved) -> Kept<bool>;
+}
+
+/// Named readers.
+pub trait Cursors {
+    /// The cursor of this name.
+    fn cursor(&self, id: &CursorId) -> Kept<Option<Cursor>>;
+    /// Inserts or replaces a cursor.
+    fn put_cursor(&mut self, cursor: &Cursor) -> Kept<()>;
+    /// Cursors, last moved first.
+    fn cursors(&self, limit: usize) -> Kept<Vec<Cursor>>;
+}
+
+/// An archive of events: a file, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// The number of its first event.
+    pub first: u64,
+    /// The number of its last.
+    pub last: u64,
+    /// The name of its file.
+    pub name: String,
+    /// The SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// When it was made.
+    pub at: Millis,
+}
+
+/// Archives of events.
+pub trait Archives {
+    /// Records an archive; its first number must be new.
+    fn add_archive(&mut self, archive: &Archive) -> Kept<()>;
+    /// The archive of this name.
+    fn archive(&self, name: &str) -> Kept<Option<Archive>>;
+    /// Archives whose last event is after this number, in order.
+    fn archives(&self, after: u64, limit: usize) -> Kept<Vec<Archive>>;
+}
+
+/// Which questions to list. What is none does not limit.
+#[derive(Clone, Debug, Default)]
+pub struct QuestionFilter {
+    /// Where it stands.
+    pub status: Option<QuestionStatus>,
+    /// Who is asked.
+    pub audience: Option<Audience>,
+    /// About this task.
+    pub task: Option<TaskKey>,
+}
+
+/// Questions.
+pub trait Questions {
+    /// The question of this name.
+    fn question(&self, id: QuestionId) -> Kept<Option<Question>>;
+    /// Adds a question; its name is given by the store and is higher than all before.
+    fn insert_question(&mut self, question: &Question) -> Kept<QuestionId>;
+    /// Ends a question that is open.
+    fn end_question(&mut self, id: QuestionId, end: &QuestionEnd) -> Kept<()>;
+    /// Questions after this one, oldest first.
+    fn questions(&self, filter: &QuestionFilter, after: Option<QuestionId>, limit: usize) -> Kept<Vec<Question>>;
+}
+
+/// Handoffs.
+pub trait Handoffs {
+    /// The handoff of a task that waits for somebody or for a receipt.
+    fn live_handoff(&self, task: TaskKey) -> Kept<Option<Handoff>>;
+    /// Adds a handoff with its bundle; its key is given by the store and is higher than all before.
+    fn insert_handoff(&mut self, handoff: &Handoff, bundle: &str) -> Kept<HandoffKey>;
+    /// Replaces a handoff, but not its bundle.
+    fn update_handoff(&mut self, handoff: &Handoff) -> Kept<()>;
+    /// The bundle of a handoff.
+    fn bundle(&self, key: HandoffKey) -> Kept<Option<String>>;
+    /// Those that wait for somebody or for a receipt, newest first.
+    fn live_handoffs(&self, limit: usize) -> Kept<Vec<Handoff>>;
+    /// All of them, of a task if one is named, newest first, before this one.
+    fn handoffs(&self, task: Option<TaskKey>, before: Option<HandoffKey>, limit: usize) -> Kept<Vec<Handoff>>;
 }
 
 /// A mutation that was committed, with its first answer.

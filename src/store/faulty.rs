@@ -8,17 +8,22 @@ use std::cell::Cell;
 use std::panic::resume_unwind;
 
 use super::contract::{
-    Access, Agents, Attempts, Boards, Events, Graph, HeldScopes, Kept, Labels, Leases, LeasesOf, Neighbour, OfferPlace,
-    Offers, Request, Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
+    Access, Agents, Archive, Archives, Attempts, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept, Labels, Leases,
+    LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, QuestionFilter, Questions, Request, Requests, Sessions,
+    SessionsOf, Store, TaskFilter, Tasks, Transaction,
 };
 use super::error::StoreError;
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey};
 use crate::domain::board::Board;
-use crate::domain::event::Event;
-use crate::domain::id::{AgentId, HostId, Module, RequestId, SessionId, Specialty, ThreadKey, WindowId};
+use crate::domain::cursor::Cursor;
+use crate::domain::event::{Audience, Event, EventKind};
+use crate::domain::handoff::{Handoff, HandoffKey};
+use crate::domain::id::{AgentId, CursorId, HostId, Module, RequestId, SessionId, Specialty, ThreadKey, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::lease_clock::HostRecord;
+use crate::domain::notice::{Notice, Resolved};
+use crate::domain::question::{Question, QuestionEnd, QuestionId};
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskTexts};
 use crate::domain::time::{LeaseTime, Millis};
@@ -196,6 +201,38 @@ pass_on! {
         change append_event(event: &Event) -> ();
         look events(after: u64, limit: usize) -> Vec<Event>;
         look events_about(module: &Module, limit: usize) -> Vec<Event>;
+        change remove_events(through: u64) -> u64;
+    }
+    Notices {
+        look notices(filter: &NoticeFilter, after: u64, limit: usize) -> Vec<Notice>;
+        look audiences(prefix: &str, limit: usize) -> Vec<Audience>;
+        look unresolved_about(module: &Module, limit: usize) -> Vec<(u64, EventKind)>;
+        look first_unresolved() -> Option<Notice>;
+        change resolve(seq: u64, resolved: Resolved) -> bool;
+    }
+    Cursors {
+        look cursor(id: &CursorId) -> Option<Cursor>;
+        change put_cursor(cursor: &Cursor) -> ();
+        look cursors(limit: usize) -> Vec<Cursor>;
+    }
+    Archives {
+        change add_archive(archive: &Archive) -> ();
+        look archive(name: &str) -> Option<Archive>;
+        look archives(after: u64, limit: usize) -> Vec<Archive>;
+    }
+    Questions {
+        look question(id: QuestionId) -> Option<Question>;
+        change insert_question(question: &Question) -> QuestionId;
+        change end_question(id: QuestionId, end: &QuestionEnd) -> ();
+        look questions(filter: &QuestionFilter, after: Option<QuestionId>, limit: usize) -> Vec<Question>;
+    }
+    Handoffs {
+        look live_handoff(task: TaskKey) -> Option<Handoff>;
+        change insert_handoff(handoff: &Handoff, bundle: &str) -> HandoffKey;
+        change update_handoff(handoff: &Handoff) -> ();
+        look bundle(key: HandoffKey) -> Option<String>;
+        look live_handoffs(limit: usize) -> Vec<Handoff>;
+        look handoffs(task: Option<TaskKey>, before: Option<HandoffKey>, limit: usize) -> Vec<Handoff>;
     }
     Requests {
         look request(id: &RequestId) -> Option<Request>;

@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(test)]
+mod conformance_signals;
 pub mod contract;
 pub mod error;
 #[cfg(test)]

@@ -7,10 +7,11 @@ use serde_json::json;
 use super::contract::{Access, Kept, Store, Transaction};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::attempt::{Attempt, AttemptKey};
-use crate::domain::board::{Board, Counts, Journal, Mode};
+use crate::domain::board::{Board, Counts, Journal, Mode, Pending};
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
 use crate::domain::profile::{Profile, Review};
+use crate::domain::retention::Retention;
 use crate::domain::session::Session;
 use crate::domain::task::tests::open_task;
 use crate::domain::task::{Candidates, Reservation, Returned, Task, TaskKey, TaskState, TaskTexts, WaitFor, Waiting};
@@ -33,6 +34,10 @@ pub(super) fn board() -> Board {
         created_at: Millis(10),
         dial: Dial { wall: Millis(11), lease: LeaseTime(12) },
         counts: Counts::new([1, 2, 3, 4, 5, 6, 7, 8], 9, 10),
+        pruned_through: 3,
+        retention: Retention { max_rows: Some(13), max_age_days: Some(14) },
+        stalled_by: Some(4),
+        pending: Pending { notifications: 15, questions: 16, handoffs: 17 },
     }
 }
 
@@ -152,7 +157,7 @@ pub(super) fn put_lease(
     let (agent, session, ttl) = (parse("ann"), parse("s-1"), Ttl::try_from(60).expect("a length"));
     let (acquired_at, deadline) = (Millis(1), LeaseTime(deadline));
     let lease =
-        Lease { task, module, kind, attempt, agent, session, epoch: 1, token, ttl, acquired_at, deadline, lapsed };
+        Lease { task, module, kind, attempt, agent, session, epoch: 1, token, ttl, acquired_at, deadline, lapsed, handed: true };
     t.put_lease(&lease)?;
     Ok(lease)
 }

@@ -2,22 +2,26 @@
 
 use rusqlite::params;
 
-use super::columns::{count, number, word};
+use super::columns::{count, maybe_count, number, word};
 use super::open::SqliteTransaction;
-use crate::domain::board::{Board, Counts};
+use crate::domain::board::{Board, Counts, Pending};
 use crate::domain::id::HostId;
 use crate::domain::lease_clock::HostRecord;
+use crate::domain::retention::Retention;
 use crate::domain::time::{Dial, LeaseTime, Millis};
 use crate::store::contract::{Boards, Kept};
 use crate::store::error::StoreError;
 
 const BOARD: &str = "SELECT generation, name, revision, presence, event_seq, mode, profile, journal, created_at, wall, \
-     lease_clock, draft, open, active, waiting, review, done, failed, cancelled, offered, unready FROM board";
+     lease_clock, draft, open, active, waiting, review, done, failed, cancelled, offered, unready, pruned_through, \
+     keep_rows, keep_days, stalled_by, open_notifications, open_questions, live_handoffs FROM board";
 
 const PUT_BOARD: &str = "INSERT OR REPLACE INTO board (one, generation, name, revision, presence, event_seq, mode, \
      profile, journal, created_at, wall, lease_clock, draft, open, active, waiting, review, done, failed, cancelled, \
-     offered, unready) \
-     VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+     offered, unready, pruned_through, keep_rows, keep_days, stalled_by, open_notifications, open_questions, \
+     live_handoffs) \
+     VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+     ?23, ?24, ?25, ?26, ?27, ?28)";
 
 const HOST_RECORD: &str = "SELECT boot_clock, lease_clock FROM hosts WHERE host = ?1 AND boot = ?2";
 
@@ -43,6 +47,14 @@ impl Boards for SqliteTransaction<'_> {
                 created_at: Millis(row.get(8)?),
                 dial: Dial { wall: Millis(row.get(9)?), lease: LeaseTime(row.get(10)?) },
                 counts: Counts::new(by_state, count(row, 19)?, count(row, 20)?),
+                pruned_through: count(row, 21)?,
+                retention: Retention { max_rows: maybe_count(row, 22)?, max_age_days: maybe_count(row, 23)? },
+                stalled_by: maybe_count(row, 24)?,
+                pending: Pending {
+                    notifications: count(row, 25)?,
+                    questions: count(row, 26)?,
+                    handoffs: count(row, 27)?,
+                },
             })
         })?;
         board.ok_or_else(|| StoreError::Damaged("the board's row is missing".into()))
@@ -72,6 +84,13 @@ impl Boards for SqliteTransaction<'_> {
             cancelled,
             number(board.counts.offered),
             number(board.counts.unready),
+            number(board.pruned_through),
+            board.retention.max_rows.map(number),
+            board.retention.max_age_days,
+            board.stalled_by.map(number),
+            number(board.pending.notifications),
+            number(board.pending.questions),
+            number(board.pending.handoffs),
         ];
         self.change_one("the board", PUT_BOARD, values)
     }

@@ -15,10 +15,17 @@ const APPEND: &str = "INSERT INTO events (seq, at, kind, source, module, actor, 
 const AFTER: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data \
      FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
+const POST: &str = "INSERT INTO notifications (seq, audience, kind, module) VALUES (?1, ?2, ?3, ?4)";
+
+const REMOVE: &str = "DELETE FROM events WHERE seq <= ?1";
+
+const REMOVE_NOTICES: &str = "DELETE FROM notifications WHERE seq <= ?1";
+
 const ABOUT: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data \
      FROM events WHERE module = ?1 ORDER BY seq DESC LIMIT ?2";
 
-fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+/// An event from the first columns of a row.
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         seq: count(row, 0)?,
         at: Millis(row.get(1)?),
@@ -49,7 +56,11 @@ impl Events for SqliteTransaction<'_> {
             event.priority,
             to_json(&event.data),
         ];
-        self.change_one("an event", APPEND, values)
+        self.change_one("an event", APPEND, values)?;
+        let Some(audience) = &event.audience else { return Ok(()) };
+        let module = event.module.as_ref().map(Module::as_str);
+        let values = params![number(event.seq), audience.to_string(), event.kind.as_str(), module];
+        self.change_one("a notice", POST, values)
     }
 
     fn events(&self, after: u64, most: usize) -> Kept<Vec<Event>> {
@@ -58,5 +69,10 @@ impl Events for SqliteTransaction<'_> {
 
     fn events_about(&self, module: &Module, most: usize) -> Kept<Vec<Event>> {
         self.all(ABOUT, params![module.as_str(), limit(most)], event)
+    }
+
+    fn remove_events(&mut self, through: u64) -> Kept<u64> {
+        self.change(REMOVE_NOTICES, [number(through)])?;
+        Ok(self.change(REMOVE, [number(through)])? as u64)
     }
 }

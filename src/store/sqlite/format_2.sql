@@ -5,6 +5,10 @@ ALTER TABLE board ADD COLUMN keep_rows INTEGER CHECK (keep_rows > 0);
 ALTER TABLE board ADD COLUMN keep_days INTEGER CHECK (keep_days > 0);
 -- The event that told people that nothing moves, while nothing does.
 ALTER TABLE board ADD COLUMN stalled_by INTEGER CHECK (stalled_by > 0);
+-- Counts, so that what nobody uses costs nothing.
+ALTER TABLE board ADD COLUMN open_notifications INTEGER NOT NULL DEFAULT 0 CHECK (open_notifications >= 0);
+ALTER TABLE board ADD COLUMN open_questions INTEGER NOT NULL DEFAULT 0 CHECK (open_questions >= 0);
+ALTER TABLE board ADD COLUMN live_handoffs INTEGER NOT NULL DEFAULT 0 CHECK (live_handoffs >= 0);
 
 -- True once its holder agreed that somebody else takes it over.
 ALTER TABLE leases ADD COLUMN handed INTEGER NOT NULL DEFAULT 0 CHECK (handed IN (0, 1));

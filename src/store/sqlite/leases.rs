@@ -11,33 +11,33 @@ use crate::domain::task::TaskKey;
 use crate::domain::time::{LeaseTime, Millis};
 use crate::store::contract::{HeldScopes, Kept, Leases, LeasesOf};
 
-const ONE: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, lapsed \
-     FROM leases WHERE task = ?1 AND kind = ?2";
+const ONE: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, lapsed, \
+     handed FROM leases WHERE task = ?1 AND kind = ?2";
 
-const ALL: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, lapsed \
-     FROM leases ORDER BY deadline, task LIMIT ?1";
+const ALL: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, lapsed, \
+     handed FROM leases ORDER BY deadline, task LIMIT ?1";
 
 const OF_AGENT: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, \
-     lapsed FROM leases WHERE agent = ?2 ORDER BY task, kind LIMIT ?1";
+     lapsed, handed FROM leases WHERE agent = ?2 ORDER BY task, kind LIMIT ?1";
 
 const OF_SESSION: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, \
-     lapsed FROM leases WHERE session = ?2 ORDER BY task, kind LIMIT ?1";
+     lapsed, handed FROM leases WHERE session = ?2 ORDER BY task, kind LIMIT ?1";
 
 const OVERDUE: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, \
-     lapsed FROM leases WHERE lapsed = 0 AND deadline <= ?2 ORDER BY deadline, task LIMIT ?1";
+     lapsed, handed FROM leases WHERE lapsed = 0 AND deadline <= ?2 ORDER BY deadline, task LIMIT ?1";
 
 const LAPSED: &str = "SELECT task, kind, module, attempt, agent, session, epoch, token, ttl, acquired_at, deadline, \
-     lapsed FROM leases WHERE lapsed = 1 ORDER BY task, kind LIMIT ?1";
+     lapsed, handed FROM leases WHERE lapsed = 1 ORDER BY task, kind LIMIT ?1";
 
 const PUT: &str = "INSERT OR REPLACE INTO leases (task, kind, module, attempt, agent, session, epoch, token, ttl, \
-     acquired_at, deadline, lapsed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+     acquired_at, deadline, lapsed, handed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 const REMOVE: &str = "DELETE FROM leases WHERE task = ?1 AND kind = ?2";
 
 const NEXT_DEADLINE: &str = "SELECT deadline FROM leases WHERE lapsed = 0 ORDER BY deadline LIMIT 1";
 
 const HELD_SCOPES: &str = "SELECT l.task, l.kind, l.module, l.attempt, l.agent, l.session, l.epoch, l.token, l.ttl, \
-     l.acquired_at, l.deadline, l.lapsed, t.owned_paths FROM leases l JOIN tasks t ON t.key = l.task \
+     l.acquired_at, l.deadline, l.lapsed, l.handed, t.owned_paths FROM leases l JOIN tasks t ON t.key = l.task \
      WHERE l.kind = 'work' AND l.lapsed = 0 AND t.owned_paths <> '[]' ORDER BY l.task";
 
 fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
@@ -56,6 +56,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
         acquired_at: Millis(row.get(9)?),
         deadline: LeaseTime(row.get(10)?),
         lapsed: row.get(11)?,
+        handed: row.get(12)?,
     })
 }
 
@@ -78,6 +79,7 @@ impl Leases for SqliteTransaction<'_> {
             lease.acquired_at.0,
             lease.deadline.0,
             lease.lapsed,
+            lease.handed,
         ];
         self.change_one("a lease", PUT, values)
     }
@@ -98,7 +100,7 @@ impl Leases for SqliteTransaction<'_> {
     }
 
     fn held_scopes(&self) -> Kept<Vec<HeldScopes>> {
-        self.all(HELD_SCOPES, [], |row| Ok(HeldScopes { lease: lease(row)?, scopes: json(row, 12)? }))
+        self.all(HELD_SCOPES, [], |row| Ok(HeldScopes { lease: lease(row)?, scopes: json(row, 13)? }))
     }
 
     fn next_deadline(&self) -> Kept<Option<LeaseTime>> {

@@ -1,14 +1,19 @@
 //! A board in one SQLite file. The only room that knows SQL.
 
 mod agents;
+mod archives;
 mod attempts;
 mod boards;
 mod columns;
+mod cursors;
 mod error;
 mod events;
 mod graph;
+mod handoffs;
 mod leases;
+mod notices;
 mod open;
+mod questions;
 mod requests;
 mod schema;
 mod sessions;
