@@ -56,6 +56,20 @@ pub struct Order {
     pub late: Option<LateResult>,
 }
 
+impl Order {
+    /// Presence that no request id is for.
+    pub fn presence(operation: &'static str, caller: &Caller) -> Self {
+        Self {
+            operation,
+            arguments: String::new(),
+            caller: caller.clone(),
+            request_id: None,
+            expected_revision: None,
+            late: None,
+        }
+    }
+}
+
 impl mutation::Digest for Order {
     fn of(&self, identity: &str) -> String {
         digest(&[self.operation, &self.arguments, identity])

@@ -48,7 +48,7 @@ impl App {
     /// State is shown at once; presence when the pages are well behind, or show an older revision after a crash.
     pub(super) fn pages_are_due<T>(place: &Place, committed: &Committed<T>) -> bool {
         match committed.touched {
-            Touched::State => true,
+            Touched::State | Touched::Notes => true,
             Touched::Nothing if !committed.replayed => false,
             // Whoever did it the first time may have died before the pages.
             Touched::Nothing => {

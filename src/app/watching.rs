@@ -16,14 +16,7 @@ impl App {
     /// Records the clock, marks what has run out, and that the caller's window is there. Changes nothing when another
     /// process has just done so.
     pub fn tick(&self, caller: &Caller) -> Result<(), Refused> {
-        let order = Order {
-            operation: "tick",
-            arguments: String::new(),
-            caller: caller.clone(),
-            request_id: None,
-            expected_revision: None,
-            late: None,
-        };
+        let order = Order::presence("tick", caller);
         self.commit(&order, |_| Ok(Answer { outcome: Outcome::Nothing, reply: () })).map(drop)
     }
 }

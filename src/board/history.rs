@@ -8,6 +8,7 @@ use super::look::Look;
 use super::views::{AttemptView, attempt_view};
 use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{AgentId, Module, SessionId};
+use crate::domain::notice::{Notice, NoticeStatus, Resolution};
 use crate::domain::refusal::Refusal;
 use crate::domain::task::Task;
 use crate::domain::time::Millis;
@@ -38,6 +39,18 @@ pub struct EventView {
     pub audience: Option<String>,
     /// 0 is most urgent.
     pub priority: u8,
+    /// Whether it still calls somebody; null for what calls nobody.
+    #[serde(default)]
+    pub status: Option<NoticeStatus>,
+    /// When it was resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<Millis>,
+    /// By which event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<u64>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
     /// Facts that depend on the kind.
     pub data: Map<String, Value>,
 }
@@ -81,6 +94,30 @@ pub fn event_view(event: Event) -> EventView {
         board_revision: event.board_revision,
         audience: event.audience.map(|audience| audience.to_string()),
         priority: event.priority,
+        status: None,
+        resolved_at: None,
+        resolved_by: None,
+        resolution: None,
         data: event.data,
+    }
+}
+
+impl EventView {
+    /// A notification that was just sent.
+    pub fn unresolved(event: Event) -> Self {
+        notice_view(Notice { event, resolved: None })
+    }
+}
+
+/// An event with its status.
+pub fn notice_view(notice: Notice) -> EventView {
+    let Notice { event, resolved } = notice;
+    let calls = if resolved.is_some() { NoticeStatus::Resolved } else { NoticeStatus::Unresolved };
+    EventView {
+        status: event.audience.is_some().then_some(calls),
+        resolved_at: resolved.map(|resolved| resolved.at),
+        resolved_by: resolved.and_then(|resolved| resolved.by),
+        resolution: resolved.map(|resolved| resolved.why),
+        ..event_view(event)
     }
 }

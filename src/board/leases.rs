@@ -65,6 +65,9 @@ impl Turn<'_> {
         self.write_task(&before, &mut after)?;
         let data = json!({"kind": lease.kind, "agent_id": lease.agent, "session_id": lease.session});
         self.notify(EventKind::LeaseExpired, &after, Audience::Agent(lease.agent.clone()), data);
+        if lease.kind == LeaseKind::Review {
+            self.call_for_review(&after);
+        }
         Ok(())
     }
 
@@ -125,6 +128,9 @@ impl Turn<'_> {
         let mut after = task.clone();
         after.offered = false;
         self.write_task(task, &mut after)?;
+        if lease.kind == LeaseKind::Review {
+            self.settle(&task.module, |kind| matches!(kind, EventKind::ReviewReady | EventKind::LeaseExpired))?;
+        }
         self.event(EventKind::LeaseRegained, &task.module, json!({"kind": lease.kind, "agent_id": lease.agent}));
         Ok(())
     }
@@ -171,6 +177,9 @@ impl Turn<'_> {
         }
         self.save_task(&before, &mut after)?;
         self.notify(EventKind::LeaseRevoked, &after, Audience::Agent(lease.agent.clone()), data);
+        if lease.kind == LeaseKind::Review {
+            self.call_for_review(&after);
+        }
         Ok(())
     }
 

@@ -22,6 +22,7 @@ pub mod look;
 mod model;
 pub mod mutation;
 pub mod next_action;
+pub mod notices;
 pub mod outlook;
 pub mod pages;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub mod sessions;
 #[cfg(test)]
 pub(crate) mod stage;
 pub mod stalled;
+pub mod streams;
 pub mod tasks;
 pub mod turn;
 pub mod views;

@@ -247,17 +247,29 @@ impl Look<'_> {
         matches!(hindrance.kind.as_str(), "draft" | "dependency_failed" | "waiting" | "no_task")
     }
 
-    /// True when nobody holds anything, nothing is offered and nothing can be reviewed.
+    /// True when nothing ever moves by itself: nobody holds anything, and nobody aboard could take what is offered or
+    /// review what was handed in.
     pub fn is_stalled(&self) -> Result<bool, Refusal> {
         let counts = &self.board.counts;
-        if counts.is_complete() {
+        if counts.total() == 0 || counts.is_complete() {
             return Ok(false);
         }
-        let moving = counts.offered > 0
-            || counts.of(TaskState::Active) > 0
-            || (counts.of(TaskState::Review) > 0 && !self.reviewable(None, None, 1)?.is_empty())
-            || !self.store.leases(LeasesOf::All, 1)?.is_empty();
-        Ok(!moving)
+        let is_live = |lease: &Lease| lease.is_live(self.dial.lease);
+        if self.store.leases(LeasesOf::All, HELD_MOST)?.iter().any(is_live) {
+            return Ok(false);
+        }
+        if counts.offered > 0 && self.somebody_may_claim()? {
+            return Ok(false);
+        }
+        if counts.of(TaskState::Review) == 0 {
+            return Ok(true);
+        }
+        for task in self.reviewable(None, None, NAMED)? {
+            if self.can_be_reviewed(&task)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What stands between the board and its end, a few of each kind: held by whom until when, waiting for what.

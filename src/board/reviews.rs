@@ -168,6 +168,7 @@ impl Turn<'_> {
         lease.renew(self.dial.lease);
         self.store.put_lease(&lease)?;
         self.named.push(task.key);
+        self.settle(&task.module, |kind| matches!(kind, EventKind::ReviewReady | EventKind::LeaseExpired))?;
         self.event(EventKind::ReviewStarted, &task.module, json!({"attempt": task.attempts}));
         Ok(Answer::done(self.look().review_view(&lease, false)?))
     }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::look::Look;
 use super::pages::ROSTER_ROWS;
-use crate::domain::agent::Role;
+use crate::domain::agent::{Agent, Role};
 use crate::domain::id::Specialty;
 use crate::domain::lease::LeaseKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::task::TaskState;
-use crate::store::contract::{LeasesOf, SessionsOf};
+use crate::store::contract::{LeasesOf, Offers, SessionsOf};
 
 /// Of each kind so many are named: enough to act on.
 const STALLED_ROWS: usize = 5;
@@ -59,6 +59,27 @@ impl Look<'_> {
         }
         self.unmanned(&mut list)?;
         Ok(list)
+    }
+
+    /// True when some task is offered that asks for no specialty, or for one that a worker aboard has; also while nobody is
+    /// aboard, because whoever comes may have it.
+    pub(super) fn somebody_may_claim(&self) -> Result<bool, Refusal> {
+        let wanted = self.store.offered_specialties(STALLED_ROWS)?;
+        if wanted.is_empty() || !self.store.offers(Offers::Free, None, 1)?.is_empty() {
+            return Ok(true);
+        }
+        let mut nobody = true;
+        for session in self.store.sessions(SessionsOf::Live, ROSTER_ROWS)? {
+            nobody = false;
+            let agent = self.store.agent(&session.agent)?.filter(|agent| agent.roles.contains(&Role::Worker));
+            let fits = |agent: &Agent| {
+                agent.specialties.is_empty() || agent.specialties.iter().any(|one| wanted.contains(one))
+            };
+            if agent.as_ref().is_some_and(fits) {
+                return Ok(true);
+            }
+        }
+        Ok(nobody)
     }
 
     /// Offered tasks of a specialty that no worker aboard has. A worker without specialties is as good for every task.

@@ -4,7 +4,7 @@
 //! the use-case. Events are numbered when the turn ends, all with the revision that it gives the board. Presence (a
 //! renewed lease, a sighted session) does not raise the revision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use crate::domain::board::Board;
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::lease::{LeaseKind, nobody_holds};
+use crate::domain::notice::Resolution;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
@@ -41,6 +42,8 @@ pub enum Touched {
     Nothing,
     /// Who was seen when, and how long leases last.
     Presence,
+    /// What was said and acknowledged: no state, but the pages show it at once.
+    Notes,
     /// The state of the board.
     State,
 }
@@ -60,7 +63,10 @@ pub struct Turn<'a> {
     pub(super) source: Source,
     pub(super) ended: Vec<SessionId>,
     pub(super) rung: BTreeSet<Topic>,
-    events: Vec<Event>,
+    /// True when this transaction must be committed even if it found nothing.
+    pub(super) news: bool,
+    pub(super) settled: BTreeMap<u64, Resolution>,
+    pub(super) events: Vec<Event>,
     warnings: Vec<String>,
 }
 
@@ -89,6 +95,8 @@ impl<'a> Turn<'a> {
             source: Source::Mutation,
             ended: Vec::new(),
             rung: BTreeSet::new(),
+            news: false,
+            settled: BTreeMap::new(),
             events: Vec::new(),
             warnings: Vec::new(),
         }
@@ -148,28 +156,30 @@ impl<'a> Turn<'a> {
 
     /// Appends an event about a task.
     pub(super) fn event(&mut self, kind: EventKind, module: &Module, data: Value) {
-        self.push_event(kind, Some(module), None, 2, data);
+        let _ = self.push_event(kind, Some(module), None, 2, data);
     }
 
     /// Appends an event that somebody is to notice.
     pub(super) fn notify(&mut self, kind: EventKind, task: &Task, audience: Audience, data: Value) {
-        self.push_event(kind, Some(&task.module), Some(audience), task.priority, data);
+        let _ = self.push_event(kind, Some(&task.module), Some(audience), task.priority, data);
     }
 
     /// Appends an event about no task.
     pub(super) fn board_event(&mut self, kind: EventKind, audience: Option<Audience>, data: Value) {
-        self.push_event(kind, None, audience, 2, data);
+        let _ = self.push_event(kind, None, audience, 2, data);
     }
 
-    fn push_event(
+    /// The same with everything that an event can say. Returns its number.
+    pub(super) fn push_event(
         &mut self,
         kind: EventKind,
         module: Option<&Module>,
         audience: Option<Audience>,
         priority: u8,
         data: Value,
-    ) {
+    ) -> u64 {
         self.board.event_seq += 1;
+        self.board.pending.notifications += u64::from(audience.is_some());
         self.events.push(Event {
             seq: self.board.event_seq,
             at: self.now(),
@@ -186,6 +196,7 @@ impl<'a> Turn<'a> {
                 _ => Map::new(),
             },
         });
+        self.board.event_seq
     }
 
     /// Adds a task; its dependencies are added afterwards. Returns it with its key.
@@ -231,7 +242,7 @@ impl<'a> Turn<'a> {
         self.board.counts.add(after);
         self.touched = Touched::State;
         self.ring_for(Some(before), after);
-        Ok(())
+        self.settle_notices(after)
     }
 
     /// Rings for what a change of a task's row may mean to whoever waits.
@@ -271,9 +282,10 @@ impl<'a> Turn<'a> {
     pub(super) fn finish(mut self) -> Result<Finished, Refusal> {
         self.renew_proven()?;
         self.sight_session()?;
+        self.tell_of_standstill()?;
         match self.touched {
             Touched::State => self.board.revision += 1,
-            Touched::Presence => self.board.presence += 1,
+            Touched::Presence | Touched::Notes => self.board.presence += 1,
             Touched::Nothing => {}
         }
         for event in &mut self.events {
@@ -281,6 +293,7 @@ impl<'a> Turn<'a> {
             self.store.append_event(event)?;
             self.rung.extend(event.topics());
         }
+        self.resolve_settled()?;
         self.store.put_board(&self.board)?;
         let rung = Rung::These(self.rung);
         Ok(Finished { board: self.board, touched: self.touched, warnings: self.warnings, rung })
@@ -288,7 +301,7 @@ impl<'a> Turn<'a> {
 
     /// True when something would be lost if this transaction did not commit.
     pub(super) fn has_news(&self) -> bool {
-        self.touched == Touched::State || !self.events.is_empty()
+        self.touched == Touched::State || self.news || !self.events.is_empty()
     }
 
     fn sight_session(&mut self) -> Result<(), Refusal> {

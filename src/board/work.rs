@@ -35,19 +35,25 @@ impl Turn<'_> {
         let review = self.board.profile.review(task.review) == Review::Required;
         task.step(if review { Step::Submit } else { Step::Complete }, self.now())?;
         self.save_task(&before, &mut task)?;
-        let data = json!({"attempt": task.attempts, "agent_id": lease.agent});
         if review {
-            let audience = match &task.reviewer {
-                Some(reviewer) => Audience::Agent(reviewer.clone()),
-                None => Audience::Reviewers(task.specialty.clone()),
-            };
-            self.notify(EventKind::ReviewReady, &task, audience, data);
+            self.call_for_review(&task);
             self.warn_without_reviewer(&task)?;
         } else {
+            let data = json!({"attempt": task.attempts, "agent_id": lease.agent});
             self.event(EventKind::TaskDone, module, data);
             self.tell_if_complete();
         }
         Ok(task)
+    }
+
+    /// Tells those who may review a task that it waits for them.
+    pub(super) fn call_for_review(&mut self, task: &Task) {
+        let audience = match &task.reviewer {
+            Some(reviewer) => Audience::Agent(reviewer.clone()),
+            None => Audience::Reviewers(task.specialty.clone()),
+        };
+        let data = json!({"attempt": task.attempts, "agent_id": task.last_agent});
+        self.notify(EventKind::ReviewReady, task, audience, data);
     }
 
     fn refuse_unconfirmed_finish(&mut self) -> Result<(), Refusal> {
@@ -75,14 +81,21 @@ impl Turn<'_> {
         };
         self.save_task(&before, &mut task)?;
         self.event(event, module, json!({"reason": reason, "agent_id": lease.agent}));
+        if kind == LeaseKind::Review {
+            self.call_for_review(&task);
+        }
         Ok(task)
     }
 
     /// Gives a task up. A held one needs its holder's proof.
     pub fn fail_task(&mut self, module: &Module, reason: &str) -> Result<Task, Refusal> {
         let task = self.set_aside(module, Step::Fail, Outcome::Failed, reason, |_, _| Ok(()))?;
-        self.notify(EventKind::TaskFailed, &task, Audience::Humans, json!({"reason": reason}));
         let stranded = self.tell_of_stranded(&task)?;
+        match stranded[..] {
+            [] => self.notify(EventKind::TaskFailed, &task, Audience::Humans, json!({"reason": reason})),
+            // People are told of what it holds up; that says it all.
+            _ => self.event(EventKind::TaskFailed, module, json!({"reason": reason})),
+        }
         if !stranded.is_empty() {
             let names: Vec<&str> = stranded.iter().map(Module::as_str).collect();
             self.warn(format!("waiting for {module}, which failed: {}", names.join(", ")));
@@ -166,8 +179,7 @@ impl Turn<'_> {
         task.step(Step::Reopen, self.now())?;
         task.losses = 0;
         self.save_task(&before, &mut task)?;
-        let audience = Audience::Workers(task.specialty.clone());
-        self.notify(EventKind::TaskReopened, &task, audience, json!({"reason": reason, "was": before.state}));
+        self.event(EventKind::TaskReopened, module, json!({"reason": reason, "was": before.state}));
         Ok(task)
     }
 

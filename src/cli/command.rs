@@ -7,12 +7,13 @@ use super::facts;
 use super::help;
 use super::out::{Color, Out};
 use super::render::Render;
-use super::waiting;
+use super::{streaming, waiting};
 use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::ops::call::Shared as _;
+use crate::ops::events::{Events, Notifications};
 use crate::ops::texts::json_of;
 use crate::ops::{Group, Kind, Operation};
 
@@ -39,24 +40,35 @@ macro_rules! table {
 
 crate::catalogue!(table);
 
+/// Streams under names of their own: the same operations with `--follow`.
+pub(super) const STREAMS: &[Entry] = &[
+    Entry { name: "events-stream", run: run_stream::<Events>, ..entry::<Events>() },
+    Entry { name: "notifications-stream", run: run_stream::<Notifications>, ..entry::<Notifications>() },
+];
+
 const fn entry<O: Operation<Reply: Render>>() -> Entry {
     Entry { name: O::NAME, aliases: O::ALIASES, group: O::GROUP, augment: augment::<O>, run: run::<O> }
 }
 
+/// Every command that is an operation.
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    TABLE.iter().chain(STREAMS)
+}
+
 /// The entry of a name or alias.
 pub(super) fn find(name: &str) -> Option<&'static Entry> {
-    TABLE.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
+    entries().find(|entry| entry.name == name || entry.aliases.contains(&name))
 }
 
 /// The parser, whose subcommands get their arguments when they are meant.
 pub(super) fn lazy() -> Command {
-    let subcommands = TABLE.iter().map(|entry| named(entry).defer(entry.augment));
+    let subcommands = entries().map(|entry| named(entry).defer(entry.augment));
     root().subcommands(subcommands).subcommands(super::pages::commands())
 }
 
 /// The parser with everything.
 pub(super) fn whole() -> Command {
-    let subcommands = TABLE.iter().map(|entry| (entry.augment)(named(entry)));
+    let subcommands = entries().map(|entry| (entry.augment)(named(entry)));
     root().after_help(help::groups()).subcommands(subcommands).subcommands(super::pages::commands())
 }
 
@@ -116,17 +128,33 @@ fn augment<O: Operation>(command: Command) -> Command {
         // Agents write lists: a text may begin with a dash.
         if is_text { arg.allow_hyphen_values(true) } else { arg }
     };
-    O::augment_args(command).mut_args(texts).after_help(help::ending(O::EXAMPLE, O::KIND == Kind::Read))
+    let command = O::augment_args(command);
+    let command = if O::FOLLOWS { streaming::flags(command) } else { command };
+    command.mut_args(texts).after_help(help::ending(O::EXAMPLE, O::KIND == Kind::Read))
+}
+
+/// The name that an operation was called by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// Its own: it follows if it is asked to.
+    Operation,
+    /// Its stream's.
+    Stream,
 }
 
 fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
-    match try_run::<O>(matches, app, out) {
-        Ok(done) => out.answer(&done),
-        Err(mut refused) => {
-            refused.refusal.hint = refused.refusal.hint.map(|hint| as_caller(hint, matches));
-            out.refuse(&refused)
-        }
-    }
+    ended(try_run::<O>(matches, app, out, Name::Operation), matches, out)
+}
+
+fn run_stream<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
+    ended(try_run::<O>(matches, app, out, Name::Stream), matches, out)
+}
+
+fn ended(tried: Result<Exit, Refused>, matches: &ArgMatches, out: &mut Out) -> Exit {
+    tried.unwrap_or_else(|mut refused| {
+        refused.refusal.hint = refused.refusal.hint.map(|hint| as_caller(hint, matches));
+        out.refuse(&refused)
+    })
 }
 
 /// A hint that is one of the commands of the loop, for whoever was named on this command line: as printed it would be a
@@ -146,11 +174,12 @@ fn as_caller(hint: String, matches: &ArgMatches) -> String {
 }
 
 /// The command line is a door like any other: its words become JSON, and the operation is made from that.
-fn try_run<O: Operation>(
+fn try_run<O: Operation<Reply: Render>>(
     matches: &ArgMatches,
     app: &App,
     out: &mut Out,
-) -> Result<crate::ops::Done<O::Reply>, Refused> {
+    name: Name,
+) -> Result<Exit, Refused> {
     let unread = |refusal| Refused { refusal, revision: None };
     let usage = |error: &dyn std::fmt::Display| unread(Refusal::new(Code::Usage, error.to_string()));
     let mut call = O::Call::from_arg_matches(matches).map_err(|error| usage(&error))?;
@@ -159,7 +188,14 @@ fn try_run<O: Operation>(
     let operation: O = serde_json::from_value(json).map_err(|error| usage(&error))?;
     call.fill(facts::gather(app));
     operation.prepare(&mut call, app)?;
-    waiting::run(&operation, &call, app, out)
+    if O::FOLLOWS
+        && let Some(following) = streaming::wanted(matches, name, call.patience()).map_err(unread)?
+    {
+        let exit = streaming::follow(operation, &call, app, following, out)?;
+        return Ok(out.ended(exit));
+    }
+    let done = waiting::run(&operation, &call, app, out)?;
+    Ok(out.answer(&done))
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(super) fn groups() -> String {
         (Group::Tasks, "The plan"),
         (Group::Work, "More about work and reviews"),
         (Group::Status, "Looking around"),
+        (Group::Signals, "Events, messages, questions"),
+        (Group::Handoffs, "Handing over"),
     ];
     let mut text = String::new();
     for (group, heading) in headings {

@@ -7,6 +7,7 @@ mod out;
 mod pages;
 mod render;
 mod run;
+mod streaming;
 mod table;
 mod waiting;
 

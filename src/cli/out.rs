@@ -39,6 +39,8 @@ pub(super) struct Style {
 pub(super) struct Out {
     style: Style,
     failed: Option<std::io::Error>,
+    /// True once the reader has gone.
+    closed: bool,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a field of the envelope")]
@@ -81,20 +83,21 @@ fn no_warnings(warnings: &&[String]) -> bool {
 impl Out {
     /// A printer of this style.
     pub(super) fn new(style: Style) -> Self {
-        Self { style, failed: None }
+        Self { style, failed: None, closed: false }
     }
 
     /// Prints text as it is. A reader that has gone is nobody's mistake; that an answer could not be written is told.
     pub(super) fn print(&mut self, text: &str) {
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => self.failed = Some(error),
-            _ => {}
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => self.closed = true,
+            Err(error) => self.failed = Some(error),
+            Ok(()) => {}
         }
     }
 
     /// The exit of a command that came to `exit`: an answer that nobody got is no answer.
-    fn ended(&mut self, exit: Exit) -> Exit {
+    pub(super) fn ended(&mut self, exit: Exit) -> Exit {
         let Some(error) = self.failed.take() else { return exit };
         let _ = writeln!(std::io::stderr().lock(), "error[storage_failed]: the answer could not be written: {error}");
         Exit::Place
@@ -137,9 +140,7 @@ impl Out {
             if done.projection_behind {
                 self.say("note: the pages do not show it yet");
             }
-            for warning in &done.warnings {
-                self.say(&format!("warning: {}", text::for_terminal(warning)));
-            }
+            self.warn(&done.warnings);
         }
         let exit = match done.outcome {
             Outcome::Done => Exit::Done,
@@ -170,7 +171,20 @@ impl Out {
         self.ended(exit)
     }
 
-    fn print_json<T: Serialize>(&mut self, value: &T) {
+    /// Says what is worth saying although it was done.
+    pub(super) fn warn(&mut self, warnings: &[String]) {
+        for warning in warnings {
+            self.say(&format!("warning: {}", text::for_terminal(warning)));
+        }
+    }
+
+    /// True when nobody reads any more, or nothing can be written.
+    pub(super) fn has_failed(&self) -> bool {
+        self.closed || self.failed.is_some()
+    }
+
+    /// Prints a value as one line of JSON.
+    pub(super) fn print_json<T: Serialize>(&mut self, value: &T) {
         let json = serde_json::to_string(value).expect("replies have a JSON form");
         self.print(&(escaped(&json) + "\n"));
     }

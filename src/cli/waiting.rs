@@ -50,7 +50,8 @@ pub(super) fn run<O: Operation>(
     }
 }
 
-fn wait<O: Operation>(
+/// Waits for an answer that is not "nothing", or until the time is over.
+pub(super) fn wait<O: Operation>(
     operation: &O,
     call: &O::Call,
     app: &App,

@@ -116,15 +116,17 @@ pub fn is_settled(kind: EventKind, task: &Task) -> bool {
 }
 
 /// True for what has no cause but to be read.
-pub fn is_for_reading(kind: EventKind) -> bool {
-    matches!(
-        kind,
+pub fn is_for_reading(event: &Event) -> bool {
+    match event.kind {
         EventKind::Approved
-            | EventKind::LeaseRevoked
-            | EventKind::ScopeOverlap
-            | EventKind::Message
-            | EventKind::BoardComplete
-    )
+        | EventKind::LeaseRevoked
+        | EventKind::ScopeOverlap
+        | EventKind::Message
+        | EventKind::BoardComplete => true,
+        // No task waits for the answer, so none is claimed because of it.
+        EventKind::Answered => event.module.is_none(),
+        _ => false,
+    }
 }
 
 impl Audience {

@@ -46,6 +46,16 @@ pub fn bounded(what: &str, text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
+/// A text that may not be blank and has at most `most` bytes. Refuses as [`required`] does.
+pub fn short(what: &str, text: &str, most: usize) -> Result<String, Refusal> {
+    let text = required(what, text)?;
+    if text.len() > most {
+        let message = format!("{what} has {} bytes, {most} are allowed", text.len());
+        return Err(Refusal::new(Code::InvalidValue, message).hint("put it in a file of the project and name the file"));
+    }
+    Ok(text)
+}
+
 /// A reason, summary or note that may not be blank. Refuses as [`bounded`] does.
 pub fn required(what: &str, text: &str) -> Result<String, Refusal> {
     if text.trim().is_empty() {

@@ -44,6 +44,11 @@ macro_rules! catalogue {
             $crate::ops::claims::NextClaimable,
             $crate::ops::reviews::NextReviewable,
             $crate::ops::leases::Leases,
+            $crate::ops::events::Events,
+            $crate::ops::events::AckEvents,
+            $crate::ops::events::Notifications,
+            $crate::ops::events::AckNotifications,
+            $crate::ops::events::Notify,
         }
     };
 }

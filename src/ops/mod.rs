@@ -8,6 +8,7 @@ pub mod boards;
 pub mod call;
 mod catalogue;
 pub mod claims;
+pub mod events;
 pub mod graph;
 pub mod intake;
 pub mod leases;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::call::Shared;
 use crate::app::App;
 use crate::app::access::{Changed, Seen};
+use crate::board::history::EventView;
 use crate::board::mutation::{Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::domain::id::RequestId;
@@ -37,6 +38,10 @@ pub enum Group {
     Work,
     /// Looking around.
     Status,
+    /// Events, messages, questions.
+    Signals,
+    /// Handing work over.
+    Handoffs,
 }
 
 /// One operation, at every door.
@@ -51,6 +56,8 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
     const GROUP: Group;
     /// A command line that works, for the end of its help.
     const EXAMPLE: &'static str;
+    /// True for a stream: its pages can be followed for ever.
+    const FOLLOWS: bool = false;
     /// What it shares with others: who calls, the guards of a change.
     type Call: Shared;
     /// What it answers.
@@ -64,6 +71,11 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
 
     /// Does it; never waits for the board to change.
     fn run(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused>;
+
+    /// Takes the entries out of a page of a stream, and makes this the operation that reads the next one.
+    fn follow(&mut self, _reply: Self::Reply) -> Vec<EventView> {
+        Vec::new()
+    }
 
     /// One look before a wait: whether running it would find something, and what the answer hangs on. Doors own the
     /// waiting; only operations whose call has a patience are asked.
@@ -90,6 +102,22 @@ pub struct Done<T> {
     pub projection_behind: bool,
     /// What is worth saying.
     pub warnings: Vec<String>,
+}
+
+impl<T> Done<T> {
+    /// The same with another outcome and reply.
+    pub fn with<U>(self, map: impl FnOnce(T) -> (Outcome, U)) -> Done<U> {
+        let (outcome, reply) = map(self.reply);
+        Done {
+            reply,
+            outcome,
+            revision: self.revision,
+            request_id: self.request_id,
+            replayed: self.replayed,
+            projection_behind: self.projection_behind,
+            warnings: self.warnings,
+        }
+    }
 }
 
 impl<T> From<Changed<T>> for Done<T> {

@@ -7,6 +7,8 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::domain::cursor::Place;
+use crate::domain::event::Audience;
 use crate::domain::id::Module;
 use crate::domain::refusal::{Code, Refusal};
 
@@ -286,6 +288,86 @@ impl std::fmt::Display for Priority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)
     }
+}
+
+/// This urgent or more: 0 is most urgent, 4 least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Urgency(Priority);
+
+impl From<Urgency> for u8 {
+    fn from(urgency: Urgency) -> Self {
+        urgency.0.0
+    }
+}
+
+impl FromStr for Urgency {
+    type Err = InvalidPriority;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPriority> {
+        text.parse().map(Self)
+    }
+}
+
+/// A newtype around a domain type that is text everywhere: on a command line, in JSON, in the schema.
+macro_rules! textual {
+    ($(#[doc = $doc:literal])+ $type:ident($inner:ty), $name:literal) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String", into = "String")]
+        #[schemars(with = "String", rename = $name)]
+        pub struct $type($inner);
+
+        impl FromStr for $type {
+            type Err = <$inner as FromStr>::Err;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = <$inner as FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.0.to_string()
+            }
+        }
+
+        impl From<$inner> for $type {
+            fn from(inner: $inner) -> Self {
+                Self(inner)
+            }
+        }
+
+        impl From<$type> for $inner {
+            fn from(value: $type) -> Self {
+                value.0
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+textual! {
+    /// An audience: `workers`, `reviewers`, `workers:SPECIALTY`, `reviewers:SPECIALTY`, `agent:ID`, `humans`.
+    Target(Audience), "Target"
+}
+
+textual! {
+    /// A place in the stream of events: `SEQ`, or `GENERATION:SEQ`.
+    Since(Place), "Since"
 }
 
 /// How much of a list to answer with: 1 to 1000.

@@ -3,6 +3,7 @@
 mod agents;
 mod boards;
 mod claims;
+pub(super) mod events;
 mod graph;
 mod intake;
 mod leases;

@@ -1,0 +1,298 @@
+//! Notices at work: calling, being settled when their cause is gone, being acknowledged.
+//!
+//! **Invariants.** What a task's notices call for is asked whenever its row changes, so none outlives its cause. The event
+//! that settled them is named.
+
+use serde_json::json;
+
+use super::look::Look;
+use super::turn::{Touched, Turn};
+use crate::domain::actor::Actor;
+use crate::domain::agent::{Agent, Role};
+use crate::domain::cursor::{Cursor, Stream};
+use crate::domain::event::{Audience, Event, EventKind, Source};
+use crate::domain::id::{CursorId, Module};
+use crate::domain::notice::{READ_WITHIN_DAYS, Resolution, Resolved, is_for_reading, is_settled};
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::task::Task;
+use crate::domain::time::Millis;
+use crate::store::contract::{NoticeFilter, SessionsOf};
+
+/// More than so many notices about one task are settled when it changes again.
+const SETTLED_AT_ONCE: usize = 100;
+/// So many notices are read at once.
+const PAGE: usize = 500;
+/// Among so many live windows those are looked for that have not read something yet.
+const WINDOWS_ASKED: usize = 500;
+/// So many specialties are known of each role.
+const AUDIENCES_MOST: usize = 1_000;
+/// So many cursors are named to whoever names one that is not there.
+const CURSORS_NAMED: usize = 10;
+
+/// What became of an acknowledgement.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// The cursor after it.
+    pub cursor: Cursor,
+    /// True when its place moved.
+    pub moved: bool,
+}
+
+impl Look<'_> {
+    /// The audiences that an agent belongs to, as far as anything is there for them.
+    pub fn audiences_of(&self, agent: &Agent) -> Result<Vec<Audience>, Refusal> {
+        let mut found = vec![Audience::Agent(agent.id.clone())];
+        for (role, prefix) in [(Role::Worker, "workers"), (Role::Reviewer, "reviewers")] {
+            if agent.roles.contains(&role) {
+                found.extend(self.store.audiences(prefix, AUDIENCES_MOST)?);
+            }
+        }
+        found.retain(|audience| audience.has(agent));
+        Ok(found)
+    }
+
+    /// The audiences that somebody means who asks for `target`.
+    pub fn audiences_within(&self, target: &Audience) -> Result<Vec<Audience>, Refusal> {
+        let prefix = match target {
+            Audience::Workers(_) => "workers",
+            Audience::Reviewers(_) => "reviewers",
+            Audience::Agent(_) | Audience::Humans => return Ok(vec![target.clone()]),
+        };
+        let mut found = self.store.audiences(prefix, AUDIENCES_MOST)?;
+        found.retain(|audience| audience.is_within(target));
+        Ok(found)
+    }
+
+    /// The cursor of this name.
+    pub fn cursor(&self, id: &CursorId) -> Result<Option<Cursor>, Refusal> {
+        Ok(self.store.cursor(id)?)
+    }
+
+    /// The cursor that is the actor's own.
+    pub fn own_cursor(&self) -> CursorId {
+        let name = match &self.actor {
+            Actor::Agent(acting) => format!("agent:{}", acting.agent.id),
+            Actor::Human { user, .. } => format!("human:{user}"),
+        };
+        name.parse().unwrap_or_else(|_| "own".parse().expect("a word is a name"))
+    }
+}
+
+impl Turn<'_> {
+    /// Settles what the task, as it is now, gives no cause for any more.
+    pub(super) fn settle_notices(&mut self, task: &Task) -> Result<(), Refusal> {
+        self.settle(&task.module, |kind| is_settled(kind, task))
+    }
+
+    /// Settles the notices of a task whose kind is meant.
+    pub(super) fn settle(&mut self, module: &Module, is_meant: impl Fn(EventKind) -> bool) -> Result<(), Refusal> {
+        if self.board.pending.notifications == 0 {
+            return Ok(());
+        }
+        let open = self.store.unresolved_about(module, SETTLED_AT_ONCE)?;
+        let new = self.events.iter().filter(|event| event.audience.is_some() && event.module.as_ref() == Some(module));
+        let new: Vec<(u64, EventKind)> = new.map(|event| (event.seq, event.kind)).collect();
+        for (seq, _) in open.into_iter().chain(new).filter(|(_, kind)| is_meant(*kind)) {
+            self.settled.insert(seq, Resolution::Settled);
+        }
+        Ok(())
+    }
+
+    /// Writes down what was settled, by the last event of this turn.
+    pub(super) fn resolve_settled(&mut self) -> Result<(), Refusal> {
+        let (at, by) = (self.now(), self.events.last().map(|event| event.seq));
+        for (seq, why) in std::mem::take(&mut self.settled) {
+            let by = by.filter(|by| why == Resolution::Settled && *by != seq);
+            if self.store.resolve(seq, Resolved { at, by, why })? {
+                let left = &mut self.board.pending.notifications;
+                *left = left.saturating_sub(1);
+                self.news = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells people once when nothing can move without them, and takes it back when something does.
+    pub(super) fn tell_of_standstill(&mut self) -> Result<(), Refusal> {
+        // Whoever holds a live lease moves; that is what most turns leave behind.
+        let stands = self.store.next_deadline()?.is_none()
+            && self.look().is_stalled()?
+            && self.store.live_session_count()? > 0;
+        match self.board.stalled_by {
+            None if stands => {
+                let lines = self.look().stalled()?;
+                let what: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
+                let commands: Vec<&str> = lines.iter().map(|line| line.command.as_str()).collect();
+                let data = json!({"what": what, "commands": commands});
+                let seq = self.push_event(EventKind::Stalled, None, Some(Audience::Humans), 1, data);
+                self.board.stalled_by = Some(seq);
+            }
+            Some(seq) if !stands => {
+                self.settled.insert(seq, Resolution::Settled);
+                self.board.stalled_by = None;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Says something to others. Refuses an agent that is not known.
+    pub fn send_message(&mut self, to: Audience, message: &str, priority: u8) -> Result<Event, Refusal> {
+        self.refuse_unknown_audience(&to)?;
+        self.comes_from(Source::Message);
+        let data = json!({"message": message});
+        self.push_event(EventKind::Message, None, Some(to), priority, data);
+        self.touched = self.touched.max(Touched::Notes);
+        let said = self.events.last().expect("it was just pushed").clone();
+        // Saying something changes no row, so the revision stays.
+        Ok(Event { board_revision: self.board.revision, ..said })
+    }
+
+    pub(super) fn refuse_unknown_audience(&self, to: &Audience) -> Result<(), Refusal> {
+        match to {
+            Audience::Agent(id) if self.store.agent(id)?.is_none() => Err(super::caller::unknown_agent(id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records what a cursor's reader was given; the cursor is made if it is new. Answers with it. Refuses another filter.
+    pub fn deliver(&mut self, id: &CursorId, stream: Stream, filter: &str, start: u64, seq: u64) -> Result<Cursor, Refusal> {
+        let kept = self.store.cursor(id)?;
+        let is_new = kept.is_none();
+        let mut cursor = kept.unwrap_or_else(|| self.new_cursor(id, stream, filter, start));
+        let is_unbound = cursor.filter.is_empty();
+        if is_unbound {
+            filter.clone_into(&mut cursor.filter);
+        }
+        cursor.refuse_other_filter(stream, filter)?;
+        if cursor.deliver(seq, self.now()) || is_new || is_unbound {
+            self.store.put_cursor(&cursor)?;
+            self.touched = self.touched.max(Touched::Presence);
+            self.news = true;
+        }
+        Ok(cursor)
+    }
+
+    fn new_cursor(&self, id: &CursorId, stream: Stream, filter: &str, start: u64) -> Cursor {
+        Cursor {
+            id: id.clone(),
+            stream,
+            filter: filter.to_owned(),
+            generation: self.board.generation.clone(),
+            delivered: start,
+            acknowledged: start,
+            moved_at: self.now(),
+        }
+    }
+
+    /// Acknowledges what a cursor's reader has read: up to `up_to`, else all that was delivered to it. Without a name it
+    /// is the actor's own cursor. What was only for reading is resolved by that. Refuses a cursor that is not there, one
+    /// of the other stream, and places that the board does not have.
+    pub fn acknowledge(
+        &mut self,
+        stream: Stream,
+        id: Option<&CursorId>,
+        up_to: Option<u64>,
+    ) -> Result<Acknowledged, Refusal> {
+        let own = self.look().own_cursor();
+        let id = id.unwrap_or(&own);
+        let mut cursor = match self.store.cursor(id)? {
+            Some(cursor) => cursor,
+            None if *id == own && stream == Stream::Notifications => self.new_cursor(id, stream, "", 0),
+            None => return Err(self.unknown_cursor(id)?),
+        };
+        let filter = cursor.filter.clone();
+        cursor.refuse_other_filter(stream, &filter)?;
+        self.board.refuse_foreign(&cursor.place())?;
+        if let Some(seq) = up_to {
+            self.board.refuse_foreign(&self.board.place(seq))?;
+        }
+        let before = cursor.acknowledged;
+        let moved = cursor.acknowledge(up_to, self.now());
+        if moved {
+            self.store.put_cursor(&cursor)?;
+            self.touched = self.touched.max(Touched::Notes);
+            self.news = true;
+            if stream == Stream::Notifications {
+                self.resolve_read(before, cursor.acknowledged)?;
+            }
+        } else if up_to.is_none() && cursor.delivered == cursor.acknowledged {
+            self.warn(format!(
+                "nothing was delivered to cursor {id} since; read with --cursor-id {id} first, or give --up-to SEQ"
+            ));
+        }
+        Ok(Acknowledged { cursor, moved })
+    }
+
+    fn unknown_cursor(&self, id: &CursorId) -> Result<Refusal, Refusal> {
+        let known: Vec<String> =
+            self.store.cursors(CURSORS_NAMED)?.into_iter().map(|cursor| cursor.id.to_string()).collect();
+        let there = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        Ok(Refusal::new(Code::UnknownCursor, format!("there is no cursor {id}; there are: {there}"))
+            .hint(format!("callboard events --cursor-id {id} begins one"))
+            .detail("cursors", known))
+    }
+
+    /// Resolves what was only to be read, among what the actor has now read: what is for it alone, what is for people, and
+    /// what is for a group once all of it that are aboard have read it.
+    fn resolve_read(&mut self, after: u64, through: u64) -> Result<(), Refusal> {
+        let audiences = match &self.actor {
+            Actor::Agent(acting) => self.look().audiences_of(&acting.agent)?,
+            Actor::Human { .. } => vec![Audience::Humans],
+        };
+        let filter = NoticeFilter { audiences: Some(audiences), unresolved: true, ..NoticeFilter::default() };
+        let mut place = after;
+        loop {
+            let page = self.store.notices(&filter, place, PAGE)?;
+            let was_all = page.len() < PAGE;
+            for notice in page {
+                place = notice.event.seq;
+                if place > through {
+                    return Ok(());
+                }
+                if is_for_reading(&notice.event) && self.is_read_by_all(&notice.event)? {
+                    self.settled.insert(place, Resolution::Acknowledged);
+                }
+            }
+            if was_all {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_read_by_all(&self, event: &Event) -> Result<bool, Refusal> {
+        let Some(group @ (Audience::Workers(_) | Audience::Reviewers(_))) = &event.audience else { return Ok(true) };
+        for session in self.store.sessions(SessionsOf::Live, WINDOWS_ASKED)? {
+            let Some(agent) = self.store.agent(&session.agent)?.filter(|agent| group.has(agent)) else { continue };
+            let own: Option<CursorId> = format!("agent:{}", agent.id).parse().ok();
+            let read = own.map(|own| self.store.cursor(&own)).transpose()?.flatten();
+            if read.is_none_or(|cursor| cursor.acknowledged < event.seq) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Resolves what was only to be read and has not been for long, so that nobody's absence keeps events for ever.
+    pub(super) fn expire_unread(&mut self) -> Result<(), Refusal> {
+        let before = Millis(self.now().0 - READ_WITHIN_DAYS * 24 * 3600 * 1000);
+        let filter = NoticeFilter { unresolved: true, ..NoticeFilter::default() };
+        let mut place = 0;
+        loop {
+            let page = self.store.notices(&filter, place, PAGE)?;
+            let was_all = page.len() < PAGE;
+            for notice in page {
+                place = notice.event.seq;
+                if notice.event.at >= before {
+                    return Ok(());
+                }
+                if is_for_reading(&notice.event) {
+                    self.settled.insert(place, Resolution::Expired);
+                }
+            }
+            if was_all {
+                return Ok(());
+            }
+        }
+    }
+}

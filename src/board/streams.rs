@@ -1,0 +1,255 @@
+//! Events and notifications: two views of one sequence, read from a place or by a cursor.
+//!
+//! **Invariants.** A page begins right after its place; nothing between is left out but by the filter. A place whose
+//! events are in an archive, of another generation, or ahead of the board is refused, never guessed.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::history::{EventView, notice_view};
+use super::look::Look;
+use super::outlook::Outlook;
+use crate::domain::actor::Actor;
+use crate::domain::agent::{Agent, Role};
+use crate::domain::cursor::{Cursor, Place, Stream};
+use crate::domain::event::{Audience, Source};
+use crate::domain::id::{CursorId, Module, Specialty};
+use crate::domain::notice::Signal;
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::topic::Topic;
+use crate::store::contract::NoticeFilter;
+
+/// So many archives are named to whoever asks for what is in them.
+const ARCHIVES_NAMED: usize = 3;
+
+/// What to leave out. What is none or false leaves nothing out.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct StreamFilter {
+    /// What does not come from this source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// What is not about this task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<Module>,
+    /// What is of another kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Signal>,
+    /// What is less urgent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// What is for others.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub target: Option<Audience>,
+    /// What is for another specialty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub specialty: Option<Specialty>,
+    /// What has no audience.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub notified: bool,
+    /// For an agent that names no target: what is for none of its audiences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whose: Option<String>,
+}
+
+fn as_text<S: serde::Serializer>(audience: &Option<Audience>, serializer: S) -> Result<S::Ok, S::Error> {
+    match audience {
+        Some(audience) => serializer.collect_str(audience),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Events, or unresolved notifications.
+    pub stream: Stream,
+    /// What to leave out.
+    pub filter: StreamFilter,
+    /// After which place, if one is named.
+    pub since: Option<Place>,
+    /// By which cursor, if one is named.
+    pub cursor: Option<CursorId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Where a cursor stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
+pub struct CursorView {
+    /// Its name.
+    pub cursor_id: CursorId,
+    /// Everything up to here was given to its reader.
+    pub delivered: u64,
+    /// Everything up to here was read.
+    pub acknowledged: u64,
+}
+
+impl From<&Cursor> for CursorView {
+    fn from(cursor: &Cursor) -> Self {
+        Self { cursor_id: cursor.id.clone(), delivered: cursor.delivered, acknowledged: cursor.acknowledged }
+    }
+}
+
+/// A page of a stream.
+#[derive(Clone, Debug)]
+pub struct StreamPage {
+    /// What was found, in order.
+    pub found: Vec<EventView>,
+    /// Where the next page begins.
+    pub next: Place,
+    /// Where this one began.
+    pub start: u64,
+    /// True when there may be more after it.
+    pub more: bool,
+    /// True when its cursor is used for the first time.
+    pub new_cursor: bool,
+    /// The filter in the form that cursors keep.
+    pub filter: String,
+}
+
+impl Reading {
+    /// The filter in the form that only equal ones share.
+    fn key(&self) -> String {
+        serde_json::to_string(&self.filter).expect("words have a JSON form")
+    }
+}
+
+impl Look<'_> {
+    /// A page of a stream. Refuses places that the board does not have, and a cursor that was first used with another
+    /// filter.
+    pub fn read_stream(&self, reading: &Reading) -> Result<StreamPage, Refusal> {
+        let mut reading = reading.clone();
+        self.address(&mut reading.filter);
+        let filter = reading.key();
+        let kept = reading.cursor.as_ref().map(|id| self.store.cursor(id)).transpose()?.flatten();
+        if let Some(cursor) = kept.as_ref().filter(|cursor| !cursor.filter.is_empty()) {
+            cursor.refuse_other_filter(reading.stream, &filter)?;
+        }
+        let start = self.start(&reading, kept.as_ref())?;
+        let wanted = self.wanted(&reading)?;
+        let mut notices = self.store.notices(&wanted, start, reading.limit + 1)?;
+        let more = notices.len() > reading.limit;
+        notices.truncate(reading.limit);
+        let end = if more { notices.last().map_or(start, |notice| notice.event.seq) } else { self.board.event_seq };
+        let found = notices.into_iter().map(notice_view).collect();
+        let new_cursor = reading.cursor.is_some() && kept.is_none();
+        Ok(StreamPage { found, next: self.board.place(end), start, more, new_cursor, filter })
+    }
+
+    /// An agent that names no target means what is for it.
+    fn address(&self, filter: &mut StreamFilter) {
+        if let (true, None, Actor::Agent(acting)) = (filter.whose.is_some(), &filter.target, &self.actor) {
+            filter.whose = Some(acting.agent.id.to_string());
+        } else {
+            filter.whose = None;
+        }
+    }
+
+    fn start(&self, reading: &Reading, kept: Option<&Cursor>) -> Result<u64, Refusal> {
+        let pruned = self.board.pruned_through;
+        let place = match (&reading.since, kept) {
+            (Some(since), _) => since.clone(),
+            (None, Some(cursor)) => cursor.place(),
+            // Whoever begins anew is told in the answer where that is.
+            (None, None) => return Ok(if reading.stream == Stream::Events { pruned } else { 0 }),
+        };
+        self.board.refuse_foreign(&place)?;
+        // What calls somebody is never pruned, so nothing of it is missing.
+        if reading.stream == Stream::Events && place.seq < pruned {
+            return Err(self.pruned(&place, kept)?);
+        }
+        Ok(place.seq)
+    }
+
+    fn pruned(&self, place: &Place, kept: Option<&Cursor>) -> Result<Refusal, Refusal> {
+        let pruned = self.board.pruned_through;
+        let archives = self.store.archives(place.seq, ARCHIVES_NAMED)?;
+        let names: Vec<String> = archives.into_iter().map(|archive| archive.name).collect();
+        let (first, through) = (place.seq + 1, self.board.place(pruned));
+        let message = match names.first() {
+            Some(name) => format!("events {first} to {pruned} are in archives, beginning with {name}"),
+            None => format!("events {first} to {pruned} were pruned, and no archive of them is known"),
+        };
+        let go_on = match kept {
+            Some(cursor) => format!("callboard ack-events --cursor-id {} --up-to {pruned} goes on after them", cursor.id),
+            None => format!("callboard events --since {through} goes on after them"),
+        };
+        let read = names.first().map(|name| format!("callboard event-archives --read {name} shows them; "));
+        Ok(Refusal::new(Code::EventsPruned, message)
+            .hint(read.unwrap_or_default() + &go_on)
+            .detail("pruned_through", pruned)
+            .detail("archives", names))
+    }
+
+    fn wanted(&self, reading: &Reading) -> Result<NoticeFilter, Refusal> {
+        let filter = &reading.filter;
+        let mut audiences = match (&filter.target, &self.actor) {
+            (Some(target), _) => Some(self.audiences_within(target)?),
+            (None, Actor::Agent(acting)) if filter.whose.is_some() => Some(self.audiences_of(&acting.agent)?),
+            (None, _) => None,
+        };
+        if let Some(one) = &filter.specialty {
+            let mut list = match audiences.take() {
+                Some(list) => list,
+                None => [self.store.audiences("workers", 1_000)?, self.store.audiences("reviewers", 1_000)?].concat(),
+            };
+            list.retain(|audience| audience.specialty().is_none_or(|specialty| specialty == one));
+            audiences = Some(list);
+        }
+        Ok(NoticeFilter {
+            source: filter.source,
+            module: filter.module.clone(),
+            kind: filter.kind.map(Into::into),
+            priority: filter.priority,
+            notified: filter.notified || reading.stream == Stream::Notifications,
+            audiences,
+            unresolved: reading.stream == Stream::Notifications,
+        })
+    }
+
+    /// The outlook of a page.
+    pub fn stream_outlook(&self, reading: &Reading) -> Result<Outlook, Refusal> {
+        let page = self.read_stream(&Reading { limit: 1, ..reading.clone() })?;
+        let filter = &reading.filter;
+        let topic = match filter {
+            StreamFilter { module: Some(module), .. } => vec![Topic::Task(module.clone())],
+            StreamFilter { source: Some(source), .. } => vec![Topic::Source(*source)],
+            StreamFilter { target: Some(target), .. } => audience_topics(target),
+            StreamFilter { whose: Some(_), .. } => match &self.actor {
+                Actor::Agent(acting) => agent_topics(&acting.agent),
+                Actor::Human { .. } => vec![Topic::Notified],
+            },
+            _ if filter.notified || reading.stream == Stream::Notifications => vec![Topic::Notified],
+            _ => vec![Topic::Event],
+        };
+        self.outlook(!page.found.is_empty(), topic)
+    }
+}
+
+/// The topics of whoever asks for a target. Which specialties there will be nobody knows.
+fn audience_topics(target: &Audience) -> Vec<Topic> {
+    match target {
+        Audience::Workers(Some(_)) => vec![Topic::Audience(target.clone()), Topic::Audience(Audience::Workers(None))],
+        Audience::Reviewers(Some(_)) => {
+            vec![Topic::Audience(target.clone()), Topic::Audience(Audience::Reviewers(None))]
+        }
+        Audience::Workers(None) | Audience::Reviewers(None) => vec![Topic::Notified],
+        Audience::Agent(_) | Audience::Humans => vec![Topic::Audience(target.clone())],
+    }
+}
+
+/// The topics of what is for an agent.
+pub(super) fn agent_topics(agent: &Agent) -> Vec<Topic> {
+    let mut topics = vec![Topic::Audience(Audience::Agent(agent.id.clone()))];
+    let groups: [(Role, fn(Option<Specialty>) -> Audience); 2] =
+        [(Role::Worker, Audience::Workers), (Role::Reviewer, Audience::Reviewers)];
+    for (_, group) in groups.into_iter().filter(|(role, _)| agent.roles.contains(role)) {
+        if agent.specialties.is_empty() {
+            // It belongs to specialties that nobody has named yet.
+            return vec![Topic::Notified];
+        }
+        let specialties = agent.specialties.iter().cloned().map(Some).chain([None]);
+        topics.extend(specialties.map(|one| Topic::Audience(group(one))));
+    }
+    topics
+}
