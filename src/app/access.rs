@@ -82,7 +82,12 @@ fn digest(parts: &[&str]) -> String {
         sha.update(part.len().to_le_bytes());
         sha.update(part.as_bytes());
     }
-    sha.finalize().iter().take(16).fold(String::new(), |mut hex, byte| {
+    hexadecimal(&sha.finalize()[..16])
+}
+
+/// Bytes as people write them.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
         use std::fmt::Write as _;
         write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
         hex
@@ -190,6 +195,11 @@ impl App {
         };
         let mut warnings = committed.warnings.clone();
         let behind = self.show(&place, &host, &committed, first, &mut warnings);
+        if let Some(policy) = committed.overfull
+            && let Err(refused) = self.prune_by_policy(policy)
+        {
+            warnings.push(format!("old events could not be archived: {}", refused.refusal));
+        }
         let Committed { answer, revision, replayed, .. } = committed;
         Ok(Changed { answer, revision, request_id, warnings, replayed, projection_behind: behind })
     }

@@ -3,6 +3,7 @@
 //! The order of every change: gate, lock, open, one transaction, close, unlock, pages, answer.
 
 pub mod access;
+pub mod archives;
 pub mod error;
 pub mod init;
 pub mod locate;

@@ -29,6 +29,7 @@ pub mod pages;
 mod plays;
 pub mod queues;
 mod replay;
+pub mod retention;
 pub mod reviews;
 pub mod sessions;
 #[cfg(test)]

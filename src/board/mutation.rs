@@ -16,6 +16,7 @@ use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{Module, RequestId};
 use crate::domain::lease_clock::{self, RECORD_AFTER_MS, REPORTED_CUT_MS, Tick};
 use crate::domain::refusal::{Code, Exit, Refusal};
+use crate::domain::retention::Retention;
 use crate::domain::time::{LeaseTime, Millis};
 use crate::store::contract::Request;
 use crate::store::{Access, Store, StoreError, Transaction};
@@ -119,6 +120,22 @@ pub struct Committed<T> {
     pub at: Millis,
     /// What waiting processes are told.
     pub pulse: Option<Pulse>,
+    /// How many events are kept, where so many more are there that it is time to prune.
+    pub overfull: Option<Retention>,
+}
+
+/// Whether it is time to prune is asked when so many events have come since,
+const PRUNE_ASKED_EVERY: u64 = 128;
+/// and, for events that grow old, at every so many revisions.
+const AGE_ASKED_EVERY: u64 = 512;
+
+/// The board's policy, if a mutation after which the board is so has to see to it.
+fn overfull(board: &Board, seq_before: u64) -> Option<Retention> {
+    let policy = board.retention;
+    let many = board.event_seq / PRUNE_ASKED_EVERY != seq_before / PRUNE_ASKED_EVERY
+        && policy.is_due(board.pruned_through, board.event_seq);
+    let old = policy.max_age_days.is_some() && board.revision % AGE_ASKED_EVERY == 0;
+    (many || old).then_some(policy)
 }
 
 /// What waiting processes are told after a commit.
@@ -240,7 +257,7 @@ fn attempt<T: Serialize + DeserializeOwned>(
     board: Board,
     work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
 ) -> Result<Done<T>, Refusal> {
-    let revision = board.revision;
+    let (revision, event_seq) = (board.revision, board.event_seq);
     let recorded_at = board.dial.wall;
     let digest = order.digest.of(&order.caller.identity(store)?);
     if order.naming == Naming::Given
@@ -254,7 +271,7 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let recorded_lately = turn.now().since(recorded_at).abs() < RECORD_AFTER_MS;
     if found_nothing && recorded_lately && !turn.has_news() {
         let (touched, at) = (Touched::Nothing, recorded_at);
-        let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None };
+        let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None, overfull: None };
         return Ok(Done::Unchanged(committed));
     }
     let Finished { board, touched, warnings, rung } = turn.finish()?;
@@ -272,7 +289,8 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let KeptReply { answer, warnings } = kept;
     let pulse = Some(Pulse::of(&board, store.next_deadline()?, rung));
     let (revision, at) = (board.revision, board.dial.wall);
-    Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse }))
+    let overfull = overfull(&board, event_seq);
+    Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse, overfull }))
 }
 
 /// Advances the clock, checks the revision and who calls, and expires what is overdue.

@@ -274,7 +274,7 @@ impl Turn<'_> {
     }
 
     /// Resolves what was only to be read and has not been for long, so that nobody's absence keeps events for ever.
-    pub(super) fn expire_unread(&mut self) -> Result<(), Refusal> {
+    pub fn expire_unread(&mut self) -> Result<(), Refusal> {
         let before = Millis(self.now().0 - READ_WITHIN_DAYS * 24 * 3600 * 1000);
         let filter = NoticeFilter { unresolved: true, ..NoticeFilter::default() };
         let mut place = 0;

@@ -14,6 +14,7 @@ use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Holder, Refusal};
+use crate::domain::retention::Retention;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
@@ -48,6 +49,10 @@ pub struct BoardView {
     pub storage: Option<StorageKind>,
     /// How the database keeps its journal.
     pub journal: Journal,
+    /// How many events are kept.
+    pub retention: Retention,
+    /// Events up to this one are in archives.
+    pub pruned_through: u64,
     /// The length of a lease that names none.
     pub default_lease_seconds: u32,
     /// When it was made.
@@ -259,6 +264,8 @@ impl Look<'_> {
             safety_profile: board.profile,
             storage: None,
             journal: board.journal,
+            retention: board.retention,
+            pruned_through: board.pruned_through,
             default_lease_seconds: board.profile.lease_seconds(),
             created_at: board.created_at,
             changed_at: board.dial.wall,

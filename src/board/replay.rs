@@ -51,6 +51,7 @@ pub(super) fn replay<T: DeserializeOwned>(
         touched: Touched::Nothing,
         at: request.at,
         // Whoever was killed may have died before the pages, and before anybody was told.
+        overfull: None,
         pulse: Some(Pulse::of(&store.board()?, store.next_deadline()?, Rung::All)),
     }))
 }

@@ -49,6 +49,9 @@ macro_rules! catalogue {
             $crate::ops::events::Notifications,
             $crate::ops::events::AckNotifications,
             $crate::ops::events::Notify,
+            $crate::ops::retention::PruneEvents,
+            $crate::ops::retention::EventArchives,
+            $crate::ops::retention::Retention,
         }
     };
 }

@@ -30,6 +30,12 @@ pub enum PlatformError {
         /// The lock.
         path: PathBuf,
     },
+    /// Something else has the name of a directory of callboard's own; a link may lead anywhere.
+    #[error("{} is a link or no directory", path.display())]
+    NotOwn {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A child process did not end before its deadline.
     #[error("{program} did not answer in time")]
     ChildTimeout {

@@ -5,7 +5,7 @@
 //! so that a board made by one user of a group works for the others.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -199,6 +199,66 @@ fn change_places(new: &Path, path: &Path) -> std::io::Result<()> {
         }
     }
     fs::rename(new, path)
+}
+
+/// Makes a directory of callboard's own, like [`make_directory`]. Fails with `NotOwn` where a link has the name.
+pub fn make_own_directory(path: &Path) -> Result<(), PlatformError> {
+    let is_own = || fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    if is_own() {
+        return Ok(());
+    }
+    if fs::symlink_metadata(path).is_ok() || !make_directory(path)? && !is_own() {
+        return Err(PlatformError::NotOwn { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// A file that is written piece by piece, and gets its name when it is whole and durable.
+#[derive(Debug)]
+pub struct Draft {
+    file: BufWriter<File>,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Begins one beside `path`. `writer` tells temporary files of different hosts apart; writers of one host must hold a
+    /// lock.
+    pub fn begin(path: &Path, writer: &str) -> Result<Self, PlatformError> {
+        let beside = beside(path, writer);
+        let opened = options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+        let file = opened.map_err(PlatformError::file("create", &beside))?;
+        share(&file, path);
+        Ok(Self { file: BufWriter::new(file), beside, path: path.to_owned() })
+    }
+
+    /// Writes the next piece.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), PlatformError> {
+        self.file.write_all(piece).map_err(PlatformError::file("write", &self.beside))
+    }
+
+    /// Gives the file its name, over whatever has it; both are durable then.
+    pub fn finish(mut self) -> Result<(), PlatformError> {
+        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        let named = synced.and_then(|()| fs::rename(&self.beside, &self.path));
+        named.map_err(PlatformError::file("write", &self.path))?;
+        sync_directory_of(&self.path)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Nothing is there any more once it has its name.
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+/// Removes a file; one that is not there is no error.
+pub fn remove(path: &Path) -> Result<(), PlatformError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(PlatformError::file("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// The content of a file, or none if it is not there. Reads at most `most` bytes.

@@ -21,7 +21,7 @@ fn said(event: &EventView) -> String {
         _ => words("reason").or_else(|| words("notes")),
     };
     let own = own.map(ToOwned::to_owned).or_else(|| {
-        let facts: Vec<String> = event.data.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        let facts: Vec<String> = event.data.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| format!("{key} {value}")).collect();
         Some(facts.join(", ").replace('"', "")).filter(|facts| !facts.is_empty())
     });
     text::cut(&text::one_line(&own.unwrap_or_default()), SAID)
@@ -73,6 +73,11 @@ fn list(events: &[EventView], empty: &str, next: &impl std::fmt::Display, more: 
         None if more => page.field("next_page", format!("--since {next}")),
         None => page.field("next_since", next),
     }
+}
+
+/// Events out of an archive.
+pub(super) fn archived(events: &[EventView], page: &mut Page) {
+    page.table(&HEADINGS, events.iter().map(row).collect(), "no events");
 }
 
 fn cursor(cursor: Option<&CursorView>, page: &mut Page) {

@@ -8,6 +8,7 @@ mod graph;
 mod intake;
 mod leases;
 mod page;
+mod retention;
 mod sessions;
 mod status;
 mod tasks;
