@@ -252,13 +252,17 @@ impl App {
             }
             number += 1;
             match serde_json::from_slice::<EventView>(&line) {
-                Err(error) => part.bad(number, format!("it is no event: {error}")),
+                Err(error) => {
+                    part.bad(number, format!("it is no event: {error}"));
+                    // It was, before somebody edited it.
+                    due += 1;
+                }
                 Ok(event) if event.seq < due => {
                     part.bad(number, format!("it has event {}, and {due} was due", event.seq));
                 }
                 Ok(event) => {
                     if event.seq > due {
-                        part.bad(number, format!("events {due} to {} are missing before it", event.seq - 1));
+                        part.bad(number, format!("{} missing before it", are(due, event.seq - 1)));
                     }
                     due = event.seq + 1;
                     if event.seq <= after {
@@ -273,10 +277,14 @@ impl App {
             }
         }
         if due <= archive.last {
-            part.bad(number + 1, format!("the file ends, and events {due} to {} are missing", archive.last));
+            part.bad(number + 1, format!("the file ends, and {} missing", are(due, archive.last)));
         }
         Ok(part)
     }
+}
+
+fn are(first: u64, last: u64) -> String {
+    if first == last { format!("event {first} is") } else { format!("events {first} to {last} are") }
 }
 
 impl ArchivePart {

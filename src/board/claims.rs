@@ -341,7 +341,13 @@ impl Turn<'_> {
 
     /// Keeps a task that comes back to open for its last agent, for one lease length.
     pub(super) fn reserve_for_last(&mut self, task: &mut Task, why: Returned) -> Result<(), Refusal> {
-        let Some(agent) = task.last_agent.clone() else { return Ok(()) };
+        let agent = task.last_agent.clone();
+        self.reserve(task, agent, why)
+    }
+
+    /// The same for an agent, if one is named.
+    pub(super) fn reserve(&mut self, task: &mut Task, agent: Option<AgentId>, why: Returned) -> Result<(), Refusal> {
+        let Some(agent) = agent else { return Ok(()) };
         let own = self.store.agent(&agent)?.and_then(|agent| agent.ttl_seconds);
         let seconds = own.unwrap_or(self.board.profile.lease_seconds());
         let until = self.dial.lease.plus_seconds(seconds);

@@ -27,6 +27,7 @@ pub mod outlook;
 pub mod pages;
 #[cfg(test)]
 mod plays;
+pub mod questions;
 pub mod queues;
 mod replay;
 pub mod retention;

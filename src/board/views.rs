@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::look::Look;
+use super::questions::QuestionView;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::id::{AgentId, LeaseToken, Module, SessionId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
@@ -179,7 +180,7 @@ pub struct ClaimView {
     /// What reviewers said, newest first.
     pub verdicts: Vec<Verdict>,
     /// Answers to questions about it.
-    pub answers: Vec<String>,
+    pub answers: Vec<QuestionView>,
     /// Where the work of the attempt before lies.
     pub workspace: Option<Workspace>,
     /// What others, or the agent itself, tried before, newest first: how it ended, and what was said.
@@ -327,6 +328,7 @@ impl Look<'_> {
             lease: Some(self.own_lease_view(lease)),
             resumed,
             verdicts: if is_first { Vec::new() } else { self.store.verdicts(task.key, VERDICTS_SHOWN)? },
+            answers: self.answers(task.key)?,
             workspace: earlier.first().map(|attempt| attempt.workspace.clone()),
             earlier,
             finish_command: Some(finish_command(lease)),
@@ -343,6 +345,7 @@ impl Look<'_> {
             lease: Some(self.own_lease_view(lease)),
             resumed,
             verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
+            answers: self.answers(task.key)?,
             workspace: submission.as_ref().map(|attempt| attempt.workspace.clone()),
             submission: submission.map(attempt_view),
             approve_command: Some(closing_command("approve", lease)),

@@ -90,6 +90,7 @@ impl Turn<'_> {
     /// Gives a task up. A held one needs its holder's proof.
     pub fn fail_task(&mut self, module: &Module, reason: &str) -> Result<Task, Refusal> {
         let task = self.set_aside(module, Step::Fail, Outcome::Failed, reason, |_, _| Ok(()))?;
+        self.withdraw_all(task.key)?;
         let stranded = self.tell_of_stranded(&task)?;
         match stranded[..] {
             [] => self.notify(EventKind::TaskFailed, &task, Audience::Humans, json!({"reason": reason})),
@@ -123,6 +124,7 @@ impl Turn<'_> {
         task.step(Step::Unblock, self.now())?;
         // Whoever looked at it decided that it may go on: it gets its chances back.
         task.losses = 0;
+        self.withdraw_all(task.key)?;
         self.reserve_for_last(&mut task, Returned::Unblocked)?;
         self.save_task(&before, &mut task)?;
         let audience = match &task.last_agent {
@@ -147,6 +149,7 @@ impl Turn<'_> {
             let before = self.named_task(module)?;
             let mut task = before.clone();
             task.step(Step::Cancel, self.now())?;
+            self.withdraw_all(task.key)?;
             for kind in LeaseKind::ALL {
                 if let Some(lease) = self.store.lease(task.key, *kind)? {
                     self.end_lease(&lease, &mut task, Outcome::Cancelled, None)?;
@@ -191,7 +194,7 @@ impl Turn<'_> {
     }
 
     /// Takes a step out of work, which ends a held lease that the caller must show.
-    fn set_aside(
+    pub(super) fn set_aside(
         &mut self,
         module: &Module,
         step: Step,

@@ -247,6 +247,9 @@ impl Task {
         match (self.state, step) {
             (state, _) if state.is_final() => format!("callboard reopen-task {module} --reason TEXT"),
             (TaskState::Draft, _) => format!("callboard confirm-task {module}"),
+            (TaskState::Waiting, _) if self.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer) => {
+                format!("callboard questions --module {module}")
+            }
             (TaskState::Waiting, _) => format!("callboard unblock {module}"),
             _ => format!("callboard show {module}"),
         }

@@ -14,6 +14,7 @@ pub mod intake;
 pub mod leases;
 pub mod lists;
 mod operation;
+pub mod questions;
 pub mod retention;
 pub mod reviews;
 pub mod sessions;

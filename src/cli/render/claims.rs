@@ -25,6 +25,12 @@ impl Render for ClaimView {
         for verdict in &self.verdicts {
             page.field("verdict", format!("{} by {}: {}", verdict.verdict, verdict.by, verdict.notes));
         }
+        for answer in &self.answers {
+            let said = answer.answer.as_deref().unwrap_or_default();
+            let by = answer.ended_by.as_deref().unwrap_or("somebody");
+            page.field("asked", &answer.question);
+            page.field(&format!("answer by {by}"), said);
+        }
         for attempt in &self.earlier {
             let ended = attempt.outcome.map_or_else(|| "not ended".to_owned(), |outcome| outcome.to_string());
             let said = attempt.summary.as_deref().map(|said| format!(": {said}")).unwrap_or_default();

@@ -8,6 +8,7 @@ mod graph;
 mod intake;
 mod leases;
 mod page;
+mod questions;
 mod retention;
 mod sessions;
 mod status;

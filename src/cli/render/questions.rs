@@ -1,0 +1,52 @@
+//! Questions and answers.
+
+use super::page::{Page, Render};
+use crate::board::mutation::Outcome;
+use crate::board::questions::QuestionView;
+use crate::domain::text;
+use crate::ops::questions::{QuestionReply, QuestionsReply};
+
+/// A question in a table; `--json` has it whole.
+const SHOWN: usize = 60;
+
+/// One question, whole.
+fn question(question: &QuestionView, page: &mut Page) {
+    page.field("question_id", question.question_id);
+    page.field("status", question.status);
+    page.maybe("module", question.module.as_ref());
+    page.field("asked_by", &question.asked_by);
+    page.field("for", &question.target);
+    page.field("question", &question.question);
+    for (at, option) in question.options.iter().enumerate() {
+        page.field(&format!("option {}", at + 1), option);
+    }
+    page.maybe("answer", question.answer.as_ref());
+    page.maybe("ended_by", question.ended_by.as_ref());
+    page.maybe("answer_command", question.answer_command.as_ref());
+}
+
+impl Render for QuestionReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        question(&self.question, page);
+        page.maybe("task", self.task.as_ref().map(super::tasks::state));
+    }
+}
+
+impl Render for QuestionsReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        if let ([one], None) = (&self.questions[..], self.next_after) {
+            return question(one, page);
+        }
+        let rows = self.questions.iter().map(|question| {
+            vec![
+                question.question_id.to_string(),
+                question.module.as_ref().map(ToString::to_string).unwrap_or_default(),
+                question.asked_by.clone(),
+                question.target.clone(),
+                text::cut(question.answer.as_deref().unwrap_or(&question.question), SHOWN),
+            ]
+        });
+        page.table(&["QUESTION", "MODULE", "BY", "FOR", "WHAT"], rows.collect(), "no questions");
+        page.maybe("next_page", self.next_after.map(|after| format!("--after {after}")));
+    }
+}
