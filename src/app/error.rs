@@ -14,8 +14,9 @@ pub fn refusal(error: &PlatformError) -> Refusal {
             .detail("lock", path.display().to_string()),
         PlatformError::LockReplaced { .. } => Refusal::new(Code::WrongPlace, message)
             .hint("find what replaces files in project-plan/.callboard, such as a sync client"),
-        PlatformError::NotOwn { path } => Refusal::new(Code::WrongPlace, message)
-            .hint(format!("put a directory there: {}", path.display())),
+        PlatformError::NotOwn { path } => {
+            Refusal::new(Code::WrongPlace, message).hint(format!("put a directory there: {}", path.display()))
+        }
         PlatformError::File { source, path, .. } => match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Refusal::new(Code::DiskFull, message).hint("make space, then repeat the command")

@@ -8,11 +8,13 @@ use super::locks;
 use super::place::Place;
 use super::pulse;
 use crate::board::caller::Caller;
+use crate::board::handoffs::DIRECTORY;
 use crate::board::look::Look;
 use crate::board::mutation::{Committed, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::Touched;
 use crate::domain::refusal::{Code, Refusal};
+use crate::platform::file;
 use crate::platform::host::Host;
 use crate::projection::error::ProjectionError;
 use crate::projection::marker::Marker;
@@ -108,9 +110,20 @@ impl App {
         place: &Place,
         host: &Host,
     ) -> Result<Picture, Refusal> {
-        let mut picture = Look::begin(transaction, &Caller::default(), &self.own_moment(host))?.picture()?;
+        let look = Look::begin(transaction, &Caller::default(), &self.own_moment(host))?;
+        let mut picture = look.picture()?;
         picture.board.storage = Some(place.file.storage);
+        if !picture.handoffs.is_empty() {
+            let missing = self.desk(place, host)?.missing_bundles(&picture.handoffs);
+            picture.bundles = look.bundle_pages(&missing)?;
+        }
         Ok(picture)
+    }
+
+    /// Refuses with `wrong_place` a link in place of the directory of bundles: it may lead anywhere.
+    pub fn refuse_linked_handoffs(&self) -> Result<(), Refusal> {
+        let path = self.place()?.plan.join(DIRECTORY);
+        file::make_own_directory(&path).map_err(|error| refusal(&error))
     }
 
     fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {

@@ -11,6 +11,7 @@ use super::turn::{Touched, Turn};
 use super::views::ClaimView;
 use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
 use crate::domain::event::{Audience, EventKind};
+use crate::domain::handoff::{HandoffKind, HandoffStatus};
 use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
 use crate::domain::profile::{Overlap, Review};
@@ -60,7 +61,7 @@ impl Turn<'_> {
             if self.is_own(&lease)? {
                 return self.resume(lease, wish);
             }
-            if lease.is_live(self.dial.lease) {
+            if lease.is_live(self.dial.lease) && (!lease.handed || lease.agent == self.actor.acting()?.agent.id) {
                 return Err(lease.held_by_other(self.dial));
             }
         }
@@ -81,7 +82,8 @@ impl Turn<'_> {
         let (agent, session) = self.actor.window()?;
         let (agent, session) = (agent.clone(), session.id.clone());
         let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
-        let mut own = held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.session == session);
+        let mut own =
+            held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.session == session && !lease.handed);
         if let Some(lapsed) = own.clone().find(|lease| lease.lapsed) {
             // Nobody wanted it meanwhile: going on is cheaper than starting something else.
             match self.resume(lapsed.clone(), wish) {
@@ -102,6 +104,9 @@ impl Turn<'_> {
         let skips = self.board.profile.overlap() != Overlap::Warned;
         let mut conflicts = 0;
         while let Some(task) = candidates.next(self.store)? {
+            if self.is_handed_by_itself(&task)? {
+                continue;
+            }
             if skips && !task.owned_paths.is_empty() && held.is_none() {
                 held = Some(self.others_scopes()?);
             }
@@ -153,10 +158,19 @@ impl Turn<'_> {
         let previous = self.last_lease(before)?;
         let mut task = before.clone();
         if let Some(previous) = &previous {
-            self.end_attempt(previous, Outcome::Lost, None)?;
-            if previous.agent != agent.id {
-                task.losses += 1;
+            let outcome = if previous.handed { Outcome::HandedOver } else { Outcome::Lost };
+            self.end_attempt(previous, outcome, None)?;
+            if !previous.handed {
+                task.losses += u32::from(previous.agent != agent.id);
+                if self.live_handoff(before)?.is_none() {
+                    self.leave_for_taker(before, previous, &agent.id)?;
+                }
             }
+        }
+        if let Some(handoff) = self.live_handoff(before)?
+            && (handoff.kind, handoff.status) == (HandoffKind::Takeover, HandoffStatus::Ready)
+        {
+            self.take(handoff, agent.id.clone())?;
         }
         task.step(Step::Claim, now)?;
         task.epoch += 1;
@@ -224,11 +238,8 @@ impl Turn<'_> {
 
     fn refuse_unavailable(&self, task: &Task) -> Result<(), Refusal> {
         let module = &task.module;
-        if task.state == TaskState::Active {
-            return Ok(());
-        }
         task.clone().step(Step::Claim, self.now())?;
-        if task.unmet > 0 {
+        if task.unmet > 0 && task.state == TaskState::Open {
             let needed = self.store.dependencies(task.key)?;
             let unmet: Vec<String> = needed
                 .into_iter()
@@ -251,8 +262,15 @@ impl Turn<'_> {
         }
     }
 
+    /// What counts for the limit of an agent: what it handed over does not.
     fn is_live_work(&self, lease: &Lease) -> bool {
-        lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease)
+        lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease) && !lease.handed
+    }
+
+    /// True for a task that the acting agent holds and handed over: it is offered, but not to itself.
+    fn is_handed_by_itself(&self, task: &Task) -> Result<bool, Refusal> {
+        let lease = self.last_lease(task)?.filter(|lease| lease.handed && !lease.lapsed);
+        Ok(lease.is_some_and(|lease| Some(&lease.agent) == self.actor.agent_id()))
     }
 
     fn live_work(&self, agent: &AgentId) -> Result<Vec<Lease>, Refusal> {
@@ -323,7 +341,7 @@ impl Turn<'_> {
     /// A task that was lost twice and would be lost again waits for a person instead. Says whether it does.
     fn pause_if_lost_too_often(&mut self, before: &Task) -> Result<bool, Refusal> {
         let Some(lease) = self.last_lease(before)? else { return Ok(false) };
-        if before.losses + 1 < LOSSES_MOST || Some(&lease.agent) == self.actor.agent_id() {
+        if lease.handed || before.losses + 1 < LOSSES_MOST || Some(&lease.agent) == self.actor.agent_id() {
             return Ok(false);
         }
         let mut after = before.clone();

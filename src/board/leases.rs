@@ -126,7 +126,8 @@ impl Turn<'_> {
         lease.renew(self.dial.lease);
         self.store.put_lease(lease)?;
         let mut after = task.clone();
-        after.offered = false;
+        // What was handed over is still offered.
+        after.offered = lease.handed && lease.kind == LeaseKind::Work;
         self.write_task(task, &mut after)?;
         if lease.kind == LeaseKind::Review {
             self.settle(&task.module, |kind| matches!(kind, EventKind::ReviewReady | EventKind::LeaseExpired))?;

@@ -5,12 +5,14 @@
 
 pub mod agents;
 pub mod boards;
+pub mod bundles;
 pub mod caller;
 pub mod claims;
 pub mod explain;
 #[cfg(test)]
 mod faults;
 pub mod graph;
+pub mod handoffs;
 pub mod history;
 pub mod imports;
 #[cfg(test)]

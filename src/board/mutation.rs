@@ -271,7 +271,8 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let recorded_lately = turn.now().since(recorded_at).abs() < RECORD_AFTER_MS;
     if found_nothing && recorded_lately && !turn.has_news() {
         let (touched, at) = (Touched::Nothing, recorded_at);
-        let committed = Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None, overfull: None };
+        let committed =
+            Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None, overfull: None };
         return Ok(Done::Unchanged(committed));
     }
     let Finished { board, touched, warnings, rung } = turn.finish()?;

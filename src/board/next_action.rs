@@ -3,24 +3,36 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::history::{EventView, notice_view};
 use super::look::Look;
 use super::mutation::{Answer, Outcome};
+use super::questions::answer_command;
 use super::queues::conflict_with;
 use super::sessions::unconfirmed;
 use super::views::{ClaimView, LeaseView, WaitingOn, closing_command, finish_command};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
+use crate::domain::event::Audience;
 use crate::domain::id::{Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::notice::is_for_reading;
 use crate::domain::profile::Confirmation;
+use crate::domain::question::QuestionStatus;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Session;
-use crate::domain::task::{Returned, TaskState};
+use crate::domain::task::{Returned, Task, TaskState};
+use crate::domain::text;
 use crate::domain::word::words;
-use crate::store::contract::{LeasesOf, Offers, TaskFilter};
+use crate::store::contract::{LeasesOf, NoticeFilter, Offers, QuestionFilter, TaskFilter};
 
 /// Of each kind of hindrance this many are named: enough to act on, little enough to read.
 const NAMED: usize = 5;
+/// Of what somebody said so many characters are shown where it is only mentioned.
+const SAID: usize = 200;
+/// Among so many notices those are looked for that are only to be read.
+const UNREAD_SEARCHED: usize = 200;
+/// What is at least this urgent is read before new work is begun.
+const URGENT: u8 = 1;
 /// An agent holds few leases; this only bounds the reading.
 const HELD_MOST: usize = 1_000;
 
@@ -33,10 +45,14 @@ words! {
         Rework = "rework",
         /// What your task waited for has come.
         Answered = "answered",
+        /// Take what somebody handed over.
+        Handoff = "handoff",
         /// Review what somebody handed in.
         Review = "review",
         /// Take the next task.
         Claim = "claim",
+        /// Read what was said to you, or answer what you were asked.
+        Read = "read",
         /// The plan needs a planner's hand.
         Plan = "plan",
         /// Nothing now.
@@ -44,6 +60,15 @@ words! {
         /// The board is complete.
         Stop = "stop",
     }
+}
+
+/// Which messages are worth an action now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgent {
+    /// Only urgent ones.
+    Only,
+    /// Others as well.
+    Or,
 }
 
 /// One recommendation.
@@ -62,6 +87,9 @@ pub struct NextAction {
     pub finish_command: Option<String>,
     /// The lease that is held.
     pub lease: Option<LeaseView>,
+    /// What was said to you and not acknowledged, first things first.
+    #[serde(default)]
+    pub notifications: Vec<EventView>,
     /// True when nothing will ever move by itself.
     pub stalled: bool,
     /// What would have to happen.
@@ -78,6 +106,7 @@ impl NextAction {
             command: None,
             finish_command: None,
             lease: None,
+            notifications: Vec::new(),
             stalled: false,
             waiting_on: Vec::new(),
         }
@@ -103,26 +132,76 @@ impl Look<'_> {
             return Ok(Answer { outcome: Outcome::Complete, reply: stop });
         }
         let (_, session) = self.actor.window()?;
+        let unread = self.unread(agent)?;
         if let Some(lease) = self.held_in(session)? {
-            return Ok(Answer::done(self.go_on(&lease)));
+            return Ok(Answer::done(NextAction { notifications: unread, ..self.go_on(&lease) }));
         }
-        if let Some(action) = self.returned_work(agent, only)? {
-            return Ok(Answer::done(action));
-        }
-        let found = self.review_for(agent, only)?;
-        let found = match found {
-            Some(review) => Some(review),
-            None => self.claim_for(agent, only)?,
-        };
-        if let Some(action) = found {
-            return Ok(Answer::done(action));
-        }
-        if agent.roles.contains(&Role::Planner)
-            && let Some(action) = self.plan()?
-        {
-            return Ok(Answer::done(action));
+        let steps: [&dyn Fn() -> Result<Option<NextAction>, Refusal>; 8] = [
+            &|| self.returned_work(agent, only),
+            &|| self.question_for(agent),
+            &|| Ok(self.read(&unread, Urgent::Only)),
+            &|| self.handoff_for(),
+            &|| self.review_for(agent, only),
+            &|| self.claim_for(agent, only),
+            &|| Ok(self.read(&unread, Urgent::Or)),
+            &|| if agent.roles.contains(&Role::Planner) { self.plan() } else { Ok(None) },
+        ];
+        for step in steps {
+            if let Some(action) = step()? {
+                return Ok(Answer::done(action));
+            }
         }
         self.wait()
+    }
+
+    /// What was said to the agent that no other action stands for, and that its own cursor is not past.
+    fn unread(&self, agent: &Agent) -> Result<Vec<EventView>, Refusal> {
+        if self.board.pending.notifications == 0 {
+            return Ok(Vec::new());
+        }
+        let read = self.store.cursor(&self.own_cursor())?.map_or(0, |cursor| cursor.acknowledged);
+        let audiences = Some(self.audiences_of(agent)?);
+        let filter = NoticeFilter { audiences, unresolved: true, ..NoticeFilter::default() };
+        let found = self.store.notices(&filter, read, UNREAD_SEARCHED)?;
+        let said = found.into_iter().filter(|notice| is_for_reading(&notice.event));
+        Ok(said.take(NAMED).map(notice_view).collect())
+    }
+
+    fn read(&self, unread: &[EventView], urgent: Urgent) -> Option<NextAction> {
+        let last = unread.last()?;
+        let comes_first = unread.iter().any(|event| event.priority <= URGENT);
+        if urgent == Urgent::Only && !comes_first {
+            return None;
+        }
+        let reason = format!("{} for you to read; the command acknowledges them", unread.len());
+        let command = format!("callboard ack-notifications{} --up-to {}", self.caller(), last.seq);
+        let action = NextAction::new(Action::Read, reason).with(command);
+        Some(NextAction { notifications: unread.to_vec(), ..action })
+    }
+
+    /// A question that only this agent can answer: somebody waits for it.
+    fn question_for(&self, agent: &Agent) -> Result<Option<NextAction>, Refusal> {
+        if self.board.pending.questions == 0 {
+            return Ok(None);
+        }
+        let audience = Some(Audience::Agent(agent.id.clone()));
+        let filter = QuestionFilter { status: Some(QuestionStatus::Open), audience, task: None };
+        let Some(question) = self.store.questions(&filter, None, 1)?.pop() else { return Ok(None) };
+        let reason = format!("{} asks you: {}", question.asked_by, text::cut(&question.text, SAID));
+        let command = format!("{}{}", answer_command(&question), self.caller());
+        let action = NextAction::new(Action::Read, reason).with(command);
+        Ok(Some(match &question.task {
+            Some((_, module)) => action.about(module),
+            None => action,
+        }))
+    }
+
+    fn handoff_for(&self) -> Result<Option<NextAction>, Refusal> {
+        let Some(handoff) = self.next_handoff()? else { return Ok(None) };
+        let module = &handoff.module;
+        let reason = format!("{} left it; {} says what you need", handoff.left_by, handoff.path);
+        let command = format!("callboard claim-handoff {module}{}", self.caller());
+        Ok(Some(NextAction::new(Action::Handoff, reason).about(module).with(command)))
     }
 
     fn next_for_a_person(&self) -> Result<Answer<NextAction>, Refusal> {
@@ -138,8 +217,12 @@ impl Look<'_> {
 
     /// What the window holds, as a claim would resume it: what ran out first, then the oldest task.
     fn held_in(&self, session: &Session) -> Result<Option<Lease>, Refusal> {
-        let held = self.store.leases(LeasesOf::Session(&session.id), NAMED)?;
-        Ok(held.into_iter().min_by_key(|lease| (lease.is_live(self.dial.lease), lease.task)))
+        let held = self.store.leases(LeasesOf::Session(&session.id), HELD_MOST)?;
+        // What was handed over waits for somebody else.
+        Ok(held
+            .into_iter()
+            .filter(|lease| !lease.handed)
+            .min_by_key(|lease| (lease.is_live(self.dial.lease), lease.task)))
     }
 
     /// How a command names the caller: the session only where it was named, because there are others.
@@ -174,17 +257,37 @@ impl Look<'_> {
     fn returned_work(&self, agent: &Agent, only: Option<&Specialty>) -> Result<Option<NextAction>, Refusal> {
         for task in self.store.reserved_for(&agent.id, NAMED)? {
             let fits = only.is_none() || task.specialty.is_none() || task.specialty.as_ref() == only;
-            if let Some(kept) = task.reservation.as_ref().filter(|_| task.is_ready() && fits) {
+            if let Some(kept) = task.reservation.as_ref().filter(|_| task.offered && fits) {
                 let (action, reason) = match kept.why {
-                    Returned::ChangesRequested => (Action::Rework, "a reviewer requested changes"),
-                    Returned::Answered => (Action::Answered, "your question was answered"),
-                    Returned::Unblocked => (Action::Answered, "what it waited for has come"),
+                    Returned::ChangesRequested => (Action::Rework, self.requested_changes(&task)?),
+                    Returned::Answered => (Action::Answered, self.last_answer(&task)?),
+                    Returned::Unblocked => (Action::Answered, "what it waited for has come".to_owned()),
+                    // It is found among the handoffs, with its bundle.
+                    Returned::HandedOver => continue,
                 };
                 let command = format!("callboard claim {}{}", task.module, self.caller());
                 return Ok(Some(NextAction::new(action, reason).about(&task.module).with(command)));
             }
         }
         Ok(None)
+    }
+
+    fn requested_changes(&self, task: &Task) -> Result<String, Refusal> {
+        Ok(match self.store.verdicts(task.key, 1)?.pop() {
+            Some(verdict) => format!("{} requested changes: {}", verdict.by, text::cut(&verdict.notes, SAID)),
+            None => "a reviewer requested changes".to_owned(),
+        })
+    }
+
+    fn last_answer(&self, task: &Task) -> Result<String, Refusal> {
+        let answered = self.answers(task.key)?.pop();
+        let said = answered.and_then(|question| Some((question.ended_by?, question.question, question.answer?)));
+        Ok(match said {
+            Some((by, question, answer)) => {
+                format!("{by} answered \"{}\": {}", text::cut(&question, SAID), text::cut(&answer, SAID))
+            }
+            None => "your question was answered".to_owned(),
+        })
     }
 
     /// A review, for reviewers; for anybody when no reviewer is aboard.
@@ -218,7 +321,8 @@ impl Look<'_> {
     /// True when the agent holds as many tasks as it may, in all its windows.
     pub(super) fn is_at_limit(&self, agent: &Agent) -> Result<bool, Refusal> {
         let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
-        let live = held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease)).count();
+        let counts = |lease: &Lease| lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease) && !lease.handed;
+        let live = held.iter().filter(|lease| counts(lease)).count();
         Ok(live >= self.board.profile.task_limit(agent.max_tasks) as usize)
     }
 
@@ -296,9 +400,8 @@ impl Look<'_> {
         }
         for task in self.in_state(TaskState::Waiting)? {
             let waiting = task.waiting.as_ref();
-            let by =
-                waiting.map(|waiting| format!("{}: {}", waiting.what, crate::domain::text::cut(&waiting.reason, 80)));
-            let command = Some(format!("callboard unblock {}", task.module));
+            let by = waiting.map(|waiting| format!("{}: {}", waiting.what, text::cut(&waiting.reason, 80)));
+            let command = Some(self.waking_command(&task)?);
             list.push(WaitingOn { by, command, ..hindrance("waiting", Some(&task.module)) });
         }
         for task in self.in_state(TaskState::Draft)? {
@@ -312,6 +415,12 @@ impl Look<'_> {
         }
         self.name_conflicts(&mut list)?;
         Ok(list)
+    }
+
+    /// What ends the pause of a waiting task.
+    pub(super) fn waking_command(&self, task: &Task) -> Result<String, Refusal> {
+        let question = self.open_questions(task.key)?.into_iter().next();
+        Ok(question.map_or_else(|| format!("callboard unblock {}", task.module), |question| answer_command(&question)))
     }
 
     /// Offered tasks that nobody gets because of whose paths, or for whom they are kept.
@@ -337,7 +446,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn in_state(&self, state: TaskState) -> Result<Vec<crate::domain::task::Task>, Refusal> {
+    fn in_state(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {
         let filter = TaskFilter { state: Some(state), ..TaskFilter::default() };
         Ok(self.store.tasks(&filter, None, NAMED)?)
     }

@@ -115,9 +115,8 @@ impl Turn<'_> {
     /// Tells people once when nothing can move without them, and takes it back when something does.
     pub(super) fn tell_of_standstill(&mut self) -> Result<(), Refusal> {
         // Whoever holds a live lease moves; that is what most turns leave behind.
-        let stands = self.store.next_deadline()?.is_none()
-            && self.look().is_stalled()?
-            && self.store.live_session_count()? > 0;
+        let stands =
+            self.store.next_deadline()?.is_none() && self.look().is_stalled()? && self.store.live_session_count()? > 0;
         match self.board.stalled_by {
             None if stands => {
                 let lines = self.look().stalled()?;
@@ -156,7 +155,14 @@ impl Turn<'_> {
     }
 
     /// Records what a cursor's reader was given; the cursor is made if it is new. Answers with it. Refuses another filter.
-    pub fn deliver(&mut self, id: &CursorId, stream: Stream, filter: &str, start: u64, seq: u64) -> Result<Cursor, Refusal> {
+    pub fn deliver(
+        &mut self,
+        id: &CursorId,
+        stream: Stream,
+        filter: &str,
+        start: u64,
+        seq: u64,
+    ) -> Result<Cursor, Refusal> {
         let kept = self.store.cursor(id)?;
         let is_new = kept.is_none();
         let mut cursor = kept.unwrap_or_else(|| self.new_cursor(id, stream, filter, start));

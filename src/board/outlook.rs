@@ -3,6 +3,8 @@
 
 use super::look::Look;
 use super::mutation::Outcome;
+use super::streams::agent_topics;
+use crate::domain::actor::Actor;
 use crate::domain::id::Specialty;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::LeaseTime;
@@ -73,7 +75,10 @@ impl Look<'_> {
         let found = self.next_action(only)?.outcome != Outcome::Nothing;
         let mut topics = self.offer_topics(only);
         topics.extend(review_topics(only));
-        topics.extend([Topic::Handoffs, Topic::Plan]);
+        topics.extend([Topic::Handoffs, Topic::Plan, Topic::Questions]);
+        if let Actor::Agent(acting) = &self.actor {
+            topics.extend(agent_topics(&acting.agent));
+        }
         self.outlook(found, topics)
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::handoffs::{BundlePage, HandoffView};
+use super::history::{EventView, notice_view};
 use super::look::Look;
 use super::stalled::Stalled;
 use super::views::{LeaseView, TaskView};
@@ -19,7 +21,7 @@ use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
 use crate::domain::time::Millis;
-use crate::store::contract::{LeasesOf, Offers, SessionsOf, TaskFilter};
+use crate::store::contract::{LeasesOf, NoticeFilter, Offers, SessionsOf, TaskFilter};
 
 /// How many rows a section of a page has.
 pub const ROWS: usize = 20;
@@ -137,6 +139,13 @@ pub struct Picture {
     pub finished: Vec<TaskView>,
     /// What does not move by itself.
     pub stalled: Vec<Stalled>,
+    /// What calls somebody, most urgent first.
+    pub notifications: Vec<EventView>,
+    /// The handoffs that wait, and the newest that ended.
+    pub handoffs: Vec<HandoffView>,
+    /// Bundles whose pages are to be made.
+    #[serde(default, skip_serializing)]
+    pub bundles: Vec<BundlePage>,
     /// The agents.
     pub agents: Vec<AgentView>,
     /// Sessions that have not ended.
@@ -205,6 +214,9 @@ impl Look<'_> {
             next: self.views(&self.store.offers(Offers::All, None, ROWS)?)?,
             finished: self.views(&if counts.finished() > 0 { self.store.finished(ROWS)? } else { Vec::new() })?,
             stalled: self.stalled()?,
+            notifications: self.calls()?,
+            handoffs: self.inbox()?,
+            bundles: Vec::new(),
             agents: self
                 .store
                 .agents(None, ROSTER_ROWS)?
@@ -234,6 +246,7 @@ impl Look<'_> {
             ("waiting", left_out(counts.of(TaskState::Waiting), picture.waiting.len())),
             ("next", left_out(counts.offered, picture.next.len())),
             ("finished", left_out(counts.finished(), picture.finished.len())),
+            ("notifications", left_out(self.board.pending.notifications, picture.notifications.len())),
             (
                 "agents",
                 if is_full(picture.agents.len()) { left_out(self.store.agent_count()?, ROSTER_ROWS) } else { 0 },
@@ -271,6 +284,17 @@ impl Look<'_> {
             changed_at: board.dial.wall,
             complete: board.counts.is_complete(),
         }
+    }
+
+    /// The oldest notices that call somebody, most urgent first.
+    fn calls(&self) -> Result<Vec<EventView>, Refusal> {
+        if self.board.pending.notifications == 0 {
+            return Ok(Vec::new());
+        }
+        let filter = NoticeFilter { unresolved: true, ..NoticeFilter::default() };
+        let mut found = self.store.notices(&filter, 0, ROSTER_ROWS)?;
+        found.sort_by_key(|notice| (notice.event.priority, notice.event.seq));
+        Ok(found.into_iter().map(notice_view).collect())
     }
 
     /// How many tasks there are in each state, and in all.

@@ -263,18 +263,19 @@ impl Turn<'_> {
 
     fn open_question(&self, id: QuestionId) -> Result<Question, Refusal> {
         let Some(question) = self.store.question(id)? else {
-            return Err(Refusal::new(Code::UnknownQuestion, format!("there is no question {id}"))
-                .hint("callboard questions"));
+            return Err(
+                Refusal::new(Code::UnknownQuestion, format!("there is no question {id}")).hint("callboard questions")
+            );
         };
         let Some(end) = &question.end else { return Ok(question) };
         let how = match &end.answer {
             Some(answer) => format!("answered by {} at {}: {}", end.by, end.at, text::cut(answer, MENTIONED)),
             None => format!("withdrawn by {} at {}", end.by, end.at),
         };
-        let about = question.task.as_ref().map_or_else(
-            || "callboard questions".to_owned(),
-            |(_, module)| format!("callboard show {module}"),
-        );
+        let about = question
+            .task
+            .as_ref()
+            .map_or_else(|| "callboard questions".to_owned(), |(_, module)| format!("callboard show {module}"));
         Err(Refusal::new(Code::AlreadyAnswered, format!("{id} was {how}"))
             .hint(about)
             .detail("answer", end.answer.clone().map_or(Value::Null, Value::from))

@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use super::look::Look;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, Specialty};
-use crate::domain::lease::Lease;
+use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::rank;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::{Scope, first_overlap};
@@ -106,7 +106,7 @@ impl Candidates {
     pub fn next(&mut self, store: &dyn Transaction) -> Result<Option<Task>, Refusal> {
         if self.returned.is_none() {
             let back = store.reserved_for(&self.agent.id, RETURNED_MOST)?;
-            self.returned = Some(back.into_iter().filter(|task| task.is_ready() && self.fits(task)).collect());
+            self.returned = Some(back.into_iter().filter(|task| task.offered && self.fits(task)).collect());
         }
         while let Some(task) = self.returned.as_mut().and_then(VecDeque::pop_front) {
             if self.seen.insert(task.key) {
@@ -178,6 +178,9 @@ impl Look<'_> {
         let mut list = Vec::new();
         while list.len() < limit && conflicts < rank::CONFLICTS_MOST {
             let Some(task) = candidates.next(self.store)? else { break };
+            if self.is_handed_by(&task, &agent.id)? {
+                continue;
+            }
             let skipped = self.board.profile.overlap() != crate::domain::profile::Overlap::Warned
                 && conflict_with(&held, &task).is_some();
             if skipped {
@@ -187,7 +190,7 @@ impl Look<'_> {
             }
         }
         for lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), limit.saturating_sub(list.len()))? {
-            if lease.kind == crate::domain::lease::LeaseKind::Work
+            if lease.kind == LeaseKind::Work
                 && let Some(task) = self.store.task_by_key(lease.task)?
                 && candidates.fits(&task)
             {
@@ -195,6 +198,15 @@ impl Look<'_> {
             }
         }
         Ok(list)
+    }
+
+    /// True for a task that the agent holds and handed over: it is offered, but not to itself.
+    fn is_handed_by(&self, task: &Task, agent: &AgentId) -> Result<bool, Refusal> {
+        if task.state != TaskState::Active {
+            return Ok(false);
+        }
+        let lease = self.store.lease(task.key, LeaseKind::Work)?.filter(|lease| lease.handed && !lease.lapsed);
+        Ok(lease.is_some_and(|lease| lease.agent == *agent))
     }
 
     /// The tasks in review that the agent could take, most urgent first, of equals the one handed in first.

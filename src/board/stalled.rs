@@ -10,10 +10,14 @@ use crate::domain::id::Specialty;
 use crate::domain::lease::LeaseKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::task::TaskState;
+use crate::domain::text;
 use crate::store::contract::{LeasesOf, Offers, SessionsOf};
 
 /// Of each kind so many are named: enough to act on.
 const STALLED_ROWS: usize = 5;
+
+/// So much of a reason is shown, in characters.
+const WHY_SHOWN: usize = 80;
 
 /// A line that says what does not move by itself, and what moves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +40,9 @@ impl Look<'_> {
         }
         for task in self.tasks_in(TaskState::Waiting)?.into_iter().take(STALLED_ROWS) {
             let what = task.waiting.as_ref().map_or("?", |waiting| waiting.what.as_str());
-            say(format!("{} waits for {what}", task.module), format!("callboard unblock {}", task.module));
+            let why = task.waiting.as_ref().map(|waiting| format!(": {}", text::cut(&waiting.reason, WHY_SHOWN)));
+            let command = self.waking_command(&task)?;
+            say(format!("{} waits for {what}{}", task.module, why.unwrap_or_default()), command);
         }
         let strand = counts.of(TaskState::Failed) + counts.of(TaskState::Cancelled) > 0;
         for task in if strand { self.store.stranding(STALLED_ROWS)? } else { Vec::new() } {

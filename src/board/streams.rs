@@ -171,7 +171,9 @@ impl Look<'_> {
             None => format!("events {first} to {pruned} were pruned, and no archive of them is known"),
         };
         let go_on = match kept {
-            Some(cursor) => format!("callboard ack-events --cursor-id {} --up-to {pruned} goes on after them", cursor.id),
+            Some(cursor) => {
+                format!("callboard ack-events --cursor-id {} --up-to {pruned} goes on after them", cursor.id)
+            }
             None => format!("callboard events --since {through} goes on after them"),
         };
         let read = names.first().map(|name| format!("callboard event-archives --read {name} shows them; "));

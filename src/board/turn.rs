@@ -242,7 +242,8 @@ impl<'a> Turn<'a> {
         self.board.counts.add(after);
         self.touched = Touched::State;
         self.ring_for(Some(before), after);
-        self.settle_notices(after)
+        self.settle_notices(after)?;
+        self.settle_handoff(before, after)
     }
 
     /// Rings for what a change of a task's row may mean to whoever waits.

@@ -130,7 +130,7 @@ pub struct LeaseView {
 }
 
 /// What was done in a task that this one depends on.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DependencyView {
     /// The task.
     pub module: Module,
@@ -329,6 +329,7 @@ impl Look<'_> {
             resumed,
             verdicts: if is_first { Vec::new() } else { self.store.verdicts(task.key, VERDICTS_SHOWN)? },
             answers: self.answers(task.key)?,
+            handoff: self.live_bundle(&task)?,
             workspace: earlier.first().map(|attempt| attempt.workspace.clone()),
             earlier,
             finish_command: Some(finish_command(lease)),
@@ -346,6 +347,7 @@ impl Look<'_> {
             resumed,
             verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
             answers: self.answers(task.key)?,
+            handoff: self.live_bundle(&task)?,
             workspace: submission.as_ref().map(|attempt| attempt.workspace.clone()),
             submission: submission.map(attempt_view),
             approve_command: Some(closing_command("approve", lease)),
@@ -354,7 +356,7 @@ impl Look<'_> {
         })
     }
 
-    fn dependency_views(&self, task: &TaskView) -> Result<Vec<DependencyView>, Refusal> {
+    pub(super) fn dependency_views(&self, task: &TaskView) -> Result<Vec<DependencyView>, Refusal> {
         let view = |module: &Module| {
             let needed = self.task(module)?;
             let last = self.store.attempts(needed.key, 1)?.pop();

@@ -21,6 +21,7 @@ impl Turn<'_> {
     pub fn finish_task(&mut self, module: &Module, summary: &str, changed_paths: Vec<String>) -> Result<Task, Refusal> {
         let (before, mut lease) = self.held_task(module)?;
         self.refuse_unconfirmed_finish()?;
+        self.refuse_unread_handoff(&before)?;
         if lease.lapsed {
             self.regain_anyway(&mut lease, &before)?;
         }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use crate::app::App;
+use crate::domain::workspace::WorkingTree;
 use crate::ops::call::Facts;
 use crate::workspace::git;
 
@@ -13,5 +14,6 @@ pub(super) fn gather(app: &App) -> Facts {
         terminal: std::io::stdin().is_terminal(),
         workspace: git::workspace(&app.settings.directory, &app.settings.host_name),
         changed_paths: Vec::new(),
+        tree: WorkingTree::default(),
     }
 }

@@ -19,6 +19,8 @@ words! {
         Blocked = "blocked",
         /// Its lease ran out and another session claimed.
         Lost = "lost",
+        /// Handed to somebody else by its holder.
+        HandedOver = "handed_over",
         /// Its lease was taken away by a person or planner.
         Revoked = "revoked",
         /// The task was cancelled.

@@ -84,13 +84,15 @@ impl Board {
     /// Refuses a place of another generation, and one that is ahead of this board.
     pub fn refuse_foreign(&self, place: &Place) -> Result<(), Refusal> {
         if let Some(other) = place.generation.as_ref().filter(|other| **other != self.generation) {
-            let message = format!("place {place} is of generation {other}; the board was restored and is {}", self.generation);
+            let message =
+                format!("place {place} is of generation {other}; the board was restored and is {}", self.generation);
             return Err(Refusal::new(Code::OtherGeneration, message)
                 .hint(format!("callboard events --since {}", self.place(self.pruned_through)))
                 .detail("generation", self.generation.as_str()));
         }
         if place.seq > self.event_seq {
-            let message = format!("place {} is ahead of the board, whose newest event is {}", place.seq, self.event_seq);
+            let message =
+                format!("place {} is ahead of the board, whose newest event is {}", place.seq, self.event_seq);
             return Err(Refusal::new(Code::CursorAhead, message)
                 .hint(format!("callboard events --since {}", self.place(self.event_seq)))
                 .detail("event_seq", self.event_seq));

@@ -43,7 +43,9 @@ impl HandoffStatus {
 }
 
 /// The key of a handoff: it grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct HandoffKey(pub i64);
 
 /// A handoff, without its bundle.

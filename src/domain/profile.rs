@@ -46,7 +46,27 @@ pub enum Confirmation {
     Recorded,
 }
 
+/// What is left for whoever takes over a task whose lease ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// A bundle, which must be acknowledged before the task is handed in.
+    Acknowledged,
+    /// A bundle.
+    Written,
+    /// Nothing.
+    Bare,
+}
+
 impl Profile {
+    /// What is left for whoever takes over a task whose lease ran out.
+    pub fn takeover(self) -> Takeover {
+        match self {
+            Self::Safe => Takeover::Acknowledged,
+            Self::Balanced => Takeover::Written,
+            Self::Throughput => Takeover::Bare,
+        }
+    }
+
     /// What happens when scopes overlap.
     pub fn overlap(self) -> Overlap {
         match self {

@@ -55,6 +55,8 @@ words! {
         Unblocked = "unblocked",
         /// Its question was answered.
         Answered = "answered",
+        /// Its holder handed it to this agent.
+        HandedOver = "handed_over",
     }
 }
 

@@ -17,6 +17,18 @@ pub struct Workspace {
     pub head: Option<String>,
 }
 
+/// What the working tree of whoever leaves a handoff looks like, as git says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct WorkingTree {
+    /// Paths that are changed and not committed.
+    pub dirty: Vec<String>,
+    /// A line for each path that was changed since the claim, with how much.
+    pub diff_stat: Vec<String>,
+    /// True when some were left out.
+    pub cut: bool,
+}
+
 impl Workspace {
     /// True when both are the same branch of the same working tree of the same host: a confirmation of one holds for
     /// the other.

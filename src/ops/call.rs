@@ -17,7 +17,7 @@ use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
 use crate::domain::id::{AgentId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
-use crate::domain::workspace::Workspace;
+use crate::domain::workspace::{WorkingTree, Workspace};
 
 /// What a door takes out of a call before the operation sees the rest.
 pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
@@ -84,6 +84,8 @@ pub struct Facts {
     /// What git says was changed since the claim. It depends on the moment, so it is no part of what a repeated request
     /// must match.
     pub changed_paths: Vec<String>,
+    /// What git says of the working tree, for a handoff.
+    pub tree: WorkingTree,
 }
 
 /// Nobody needs to say who they are.

@@ -10,6 +10,7 @@ mod catalogue;
 pub mod claims;
 pub mod events;
 pub mod graph;
+pub mod handoffs;
 pub mod intake;
 pub mod leases;
 pub mod lists;

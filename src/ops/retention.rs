@@ -183,7 +183,8 @@ impl Operation for EventArchives {
                 let status = app.archive_state(archive)?.into();
                 archives.push(ListedArchive { archive: archive.clone(), status });
             }
-            let next_since = (listed.reply.len() > limit).then(|| archives.last().map(|last| last.archive.last)).flatten();
+            let next_since =
+                (listed.reply.len() > limit).then(|| archives.last().map(|last| last.archive.last)).flatten();
             return Ok(listed.with(|_| {
                 let reply = ArchivesReply { archives, events: Vec::new(), bad_lines: Vec::new(), next_since };
                 (crate::board::mutation::Outcome::Done, reply)

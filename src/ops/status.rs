@@ -24,8 +24,8 @@ use crate::store::contract::TaskFilter;
 
 /// What to do next, and the exact command for it.
 ///
-/// continue, rework, answered, review, claim, plan, wait (exit 3: what would have to happen) or stop (exit 10: the
-/// board is complete).
+/// continue, rework, answered, handoff, review, claim, read, plan, wait (exit 3: what would have to happen) or stop
+/// (exit 10: the board is complete).
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NextAction {

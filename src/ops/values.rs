@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::cursor::Place;
 use crate::domain::event::Audience;
-use crate::domain::id::Module;
+use crate::domain::id::{AgentId, InvalidName, Module, Specialty};
 use crate::domain::refusal::{Code, Refusal};
 
 /// One task: `M` or `--module M`.
@@ -363,6 +363,45 @@ macro_rules! textual {
 textual! {
     /// An audience: `workers`, `reviewers`, `workers:SPECIALTY`, `reviewers:SPECIALTY`, `agent:ID`, `humans`.
     Target(Audience), "Target"
+}
+
+/// For whom a handoff is: `agent:ID`, or a specialty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Receiver {
+    /// One agent.
+    Agent(AgentId),
+    /// Those of a specialty.
+    Specialty(Specialty),
+}
+
+impl FromStr for Receiver {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match text.strip_prefix("agent:") {
+            Some(id) => id.parse().map(Self::Agent),
+            None => text.parse().map(Self::Specialty),
+        }
+    }
+}
+
+impl TryFrom<String> for Receiver {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<Receiver> for String {
+    fn from(receiver: Receiver) -> Self {
+        match receiver {
+            Receiver::Agent(id) => format!("agent:{id}"),
+            Receiver::Specialty(one) => one.to_string(),
+        }
+    }
 }
 
 textual! {

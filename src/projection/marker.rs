@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::ProjectionError;
+use crate::domain::handoff::HandoffKey;
 use crate::platform::file::{self, Durability};
 
 /// More than a marker ever has, in bytes.
-const MARKER_MOST: u64 = 16 * 1024;
+const MARKER_MOST: u64 = 64 * 1024;
 
 /// The state that the pages show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +24,20 @@ pub struct Marker {
     pub presence: u64,
     /// The SHA-256 of each page.
     pub pages: BTreeMap<String, String>,
+    /// The bundles that lie beside them, by file.
+    #[serde(default)]
+    pub bundles: BTreeMap<String, BundleMark>,
     /// When, in Unix milliseconds of the storage's clock.
     pub at: i64,
+}
+
+/// Which handoff a bundle's page shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleMark {
+    /// The handoff.
+    pub handoff: HandoffKey,
+    /// The SHA-256 of the page.
+    pub hash: String,
 }
 
 impl Marker {

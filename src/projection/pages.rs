@@ -5,14 +5,32 @@
 pub struct Page {
     /// The name of the file in the plan directory.
     pub name: &'static str,
-    /// The built-in template; none for pages that are JSON.
-    pub template: Option<&'static str>,
+    /// How it is made.
+    pub made: Made,
+}
+
+/// How a page is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// From the built-in template, or a board's own.
+    Template(&'static str),
+    /// The board for programs.
+    State,
+    /// The inbox of handoffs for programs.
+    HandoffIndex,
 }
 
 /// All pages, in the order in which they are written.
-pub const PAGES: [Page; 4] = [
-    Page { name: "STATUS.md", template: Some(include_str!("../../templates/STATUS.md.j2")) },
-    Page { name: "AGENTS.md", template: Some(include_str!("../../templates/AGENTS.md.j2")) },
-    Page { name: "SESSIONS.md", template: Some(include_str!("../../templates/SESSIONS.md.j2")) },
-    Page { name: "state.json", template: None },
+pub const PAGES: [Page; 7] = [
+    Page { name: "STATUS.md", made: Made::Template(include_str!("../../templates/STATUS.md.j2")) },
+    Page { name: "AGENTS.md", made: Made::Template(include_str!("../../templates/AGENTS.md.j2")) },
+    Page { name: "SESSIONS.md", made: Made::Template(include_str!("../../templates/SESSIONS.md.j2")) },
+    Page { name: "NOTIFICATIONS.md", made: Made::Template(include_str!("../../templates/NOTIFICATIONS.md.j2")) },
+    Page { name: "HANDOFFS.md", made: Made::Template(include_str!("../../templates/HANDOFFS.md.j2")) },
+    Page { name: "state.json", made: Made::State },
+    Page { name: "handoff-index.json", made: Made::HandoffIndex },
 ];
+
+/// The template of a bundle's page, and the name under which a board may have its own.
+pub const BUNDLE: Page =
+    Page { name: "handoff.md", made: Made::Template(include_str!("../../templates/handoff.md.j2")) };

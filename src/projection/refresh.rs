@@ -8,11 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::bundles;
 use super::error::ProjectionError;
-use super::marker::Marker;
+use super::marker::{BundleMark, Marker, hash};
 use super::pages::PAGES;
 use super::render::{Drawing, Drawn, Rendered, draw};
+use crate::board::handoffs::{DIRECTORY, HandoffView};
 use crate::board::pages::Picture;
+use crate::domain::handoff::HandoffKey;
 use crate::platform::deadline::Deadline;
 use crate::platform::error::PlatformError;
 use crate::platform::file::{self, Durability};
@@ -20,6 +23,8 @@ use crate::platform::file_lock;
 
 /// How long a command waits for its pages before it says that they are behind.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// More than the page of a bundle ever has, in bytes.
+const BUNDLE_MOST: u64 = 1024 * 1024;
 /// A storm never ends a refresher's work: it leaves the rest to the next process after this many rounds.
 const ROUNDS: usize = 3;
 
@@ -74,7 +79,7 @@ impl Desk {
     /// True when the marker says so and no page was removed.
     pub fn shows(&self, target: &Target) -> bool {
         self.shown().is_some_and(|marker| marker.shows(&target.generation, target.revision, target.presence))
-            && PAGES.iter().all(|page| fs::symlink_metadata(self.plan.join(page.name)).is_ok_and(|meta| meta.is_file()))
+            && PAGES.iter().all(|page| self.is_file(page.name))
     }
 
     /// Brings the pages up to date. `picture` reads the newest state under the board's lock; `first` is a state that
@@ -117,19 +122,50 @@ impl Desk {
         Ok(if self.shows(target) { Shown::Yes } else { Shown::Behind })
     }
 
+    /// The handoffs whose pages are not there, or show an older one.
+    pub fn missing_bundles(&self, handoffs: &[HandoffView]) -> Vec<HandoffKey> {
+        let shown = self.shown().unwrap_or_default();
+        let is_there = |handoff: &&HandoffView| {
+            let name = bundles::file(&handoff.module);
+            shown.bundles.get(&name).is_some_and(|mark| mark.handoff == handoff.handoff) && self.is_file(&name)
+        };
+        handoffs.iter().filter(|handoff| !is_there(handoff)).map(|handoff| handoff.handoff).collect()
+    }
+
+    fn is_file(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.plan.join(name)).is_ok_and(|meta| meta.is_file())
+    }
+
     fn write(&self, drawn: &Drawn) -> Result<(), ProjectionError> {
         let before = self.shown().unwrap_or_default();
-        for Rendered { page, text } in &drawn.pages {
-            let path = self.plan.join(page.name);
+        let mut marker = drawn.marker.clone();
+        if drawn.pages.iter().any(|rendered| drawn.bundles.contains_key(&rendered.name)) {
+            file::make_own_directory(&self.plan.join(DIRECTORY))?;
+        }
+        for Rendered { name, text } in &drawn.pages {
+            let path = self.plan.join(name);
             // A page that shows the same is left alone, so that nobody who watches it is woken. Only then does it pay to
             // read it: it may have been edited by hand.
-            let hash = drawn.marker.pages.get(page.name);
-            let same = before.pages.get(page.name) == hash && holds(&path, text.as_bytes());
+            let hash = drawn.marker.pages.get(name);
+            let same = before.pages.get(name) == hash && holds(&path, text.as_bytes());
             if !same {
                 file::replace(&path, text.as_bytes(), &self.writer, Durability::Disposable)?;
             }
         }
-        drawn.marker.write(&self.marker(), &self.writer)
+        for (name, handoff) in &drawn.bundles {
+            let drawn_now = marker.pages.remove(name).map(|hash| BundleMark { handoff: *handoff, hash });
+            let kept = before.bundles.get(name).filter(|mark| mark.handoff == *handoff).cloned();
+            marker.bundles.extend(drawn_now.or(kept).map(|mark| (name.clone(), mark)));
+        }
+        // What is no longer in the inbox goes, unless somebody made it their own.
+        for (name, mark) in before.bundles.iter().filter(|(name, _)| !drawn.bundles.contains_key(*name)) {
+            let path = self.plan.join(name);
+            let content = file::read(&path, BUNDLE_MOST).ok().flatten();
+            if self.is_file(name) && content.is_some_and(|content| hash(&content) == mark.hash) {
+                file::remove(&path)?;
+            }
+        }
+        marker.write(&self.marker(), &self.writer)
     }
 }
 

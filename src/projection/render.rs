@@ -13,12 +13,15 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde::Serialize;
 
+use super::bundles;
 use super::error::ProjectionError;
 use super::marker::{Marker, hash};
-use super::pages::{PAGES, Page};
+use super::pages::{Made, PAGES, Page};
+use crate::board::handoffs::HandoffView;
 use crate::board::pages::{AgentView, BoardView, Picture, SessionView};
 use crate::board::stalled::Stalled;
 use crate::board::views::{LeaseView, TaskView};
+use crate::domain::handoff::HandoffKey;
 use crate::domain::text;
 use crate::platform::file;
 
@@ -32,8 +35,8 @@ const TEMPLATE_MOST: u64 = 64 * 1024;
 /// A page with its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// The page.
-    pub page: Page,
+    /// The name of its file in the plan directory.
+    pub name: String,
     /// Its text.
     pub text: String,
 }
@@ -45,6 +48,8 @@ pub struct Drawn {
     pub marker: Marker,
     /// The pages.
     pub pages: Vec<Rendered>,
+    /// The bundles that belong beside them, made now or before: the name of the file, and which handoff it shows.
+    pub bundles: BTreeMap<String, HandoffKey>,
     /// What is worth saying.
     pub warnings: Vec<String>,
 }
@@ -68,30 +73,43 @@ impl Drawing {
 /// the warnings say what was wrong.
 pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionError> {
     let value = Value::from(Serde(picture));
-    let has_own = templates.is_dir();
+    let own = Some(templates).filter(|templates| templates.is_dir());
     let (mut pages, mut warnings) = (Vec::with_capacity(PAGES.len()), Vec::new());
     for page in PAGES {
-        let Some(built_in) = page.template else {
-            pages.push(Rendered { page, text: state_json(picture) });
-            continue;
+        let text = match page.made {
+            Made::State => state_json(picture),
+            Made::HandoffIndex => handoff_index(picture),
+            Made::Template(built_in) => from_template(page, built_in, own, &value, &mut warnings)?,
         };
-        let own = if has_own { own_template(page, templates, &value, &mut warnings) } else { None };
-        let text = match own {
-            Some(text) => text,
-            None => {
-                fill(page, built_in, &value).map_err(|reason| ProjectionError::Template { page: page.name, reason })?
-            }
-        };
-        pages.push(Rendered { page, text });
+        pages.push(Rendered { name: page.name.to_owned(), text });
+    }
+    for bundle in &picture.bundles {
+        pages.push(bundles::draw(bundle, own, &mut warnings)?);
     }
     let marker = Marker {
         generation: picture.board.generation.clone(),
         revision: picture.board.revision,
         presence: picture.board.presence,
-        pages: pages.iter().map(|drawn| (drawn.page.name.to_owned(), hash(drawn.text.as_bytes()))).collect(),
+        pages: pages.iter().map(|drawn| (drawn.name.clone(), hash(drawn.text.as_bytes()))).collect(),
+        bundles: BTreeMap::new(),
         at: picture.board.changed_at.0,
     };
-    Ok(Drawn { marker, pages, warnings })
+    let bundles = picture.handoffs.iter().map(|handoff| (bundles::file(&handoff.module), handoff.handoff)).collect();
+    Ok(Drawn { marker, pages, bundles, warnings })
+}
+
+/// Fills a template: a board's own in `own` where there is one and it works, else the built-in one.
+pub(super) fn from_template(
+    page: Page,
+    built_in: &str,
+    own: Option<&Path>,
+    value: &Value,
+    warnings: &mut Vec<String>,
+) -> Result<String, ProjectionError> {
+    match own.and_then(|own| own_template(page, own, value, warnings)) {
+        Some(text) => Ok(text),
+        None => fill(page, built_in, value).map_err(|reason| ProjectionError::Template { page: page.name, reason }),
+    }
 }
 
 fn own_template(page: Page, templates: &Path, value: &Value, warnings: &mut Vec<String>) -> Option<String> {
@@ -124,10 +142,12 @@ fn fill(page: Page, source: &str, value: &Value) -> Result<String, Box<str>> {
         _ => write!(out, "{value}").map_err(Into::into),
     });
     environment.add_filter("code", code);
+    environment.add_filter("fenced", fenced);
+    environment.add_filter("lines", |list: Vec<String>| list.join("\n"));
     environment.add_filter("when", |time: &str| time.get(..16).unwrap_or(time).replace('T', " "));
     environment.add_filter("join", |list: Vec<String>, between: &str| list.join(between));
     environment.add_filter("length", |list: Value| list.len().unwrap_or(0));
-    environment.add_filter("cut", |words: &str, most: usize| text::cut(words, most));
+    environment.add_filter("cut", |words: Option<&str>, most: usize| text::cut(words.unwrap_or_default(), most));
     environment.add_template("page", source).map_err(said)?;
     let mut out = Bounded { page: page.name, text: Vec::new() };
     environment
@@ -137,9 +157,18 @@ fn fill(page: Page, source: &str, value: &Value) -> Result<String, Box<str>> {
     String::from_utf8(out.text).map_err(|error| error.to_string().into())
 }
 
+/// Somebody's words in a fence that nothing in them can close. They stay as they are, but for what steers a terminal.
+fn fenced(words: &str, language: Option<&str>) -> Value {
+    let longest = words.lines().map(|line| line.trim_start().chars().take_while(|c| *c == '`').count()).max();
+    let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
+    let words: String = words.chars().map(|c| if text::is_unsafe(c) { ' ' } else { c }).collect();
+    let (language, words) = (language.unwrap_or("text"), words.trim_end());
+    Value::from_safe_string(format!("{fence}{language}\n{words}\n{fence}"))
+}
+
 /// A name or command in a code span, which nothing in it can leave.
-fn code(words: &str) -> Value {
-    let words = text::one_line(words).replace('`', "'").replace('|', "\\|");
+fn code(words: Option<&str>) -> Value {
+    let words = text::one_line(words.unwrap_or_default()).replace('`', "'").replace('|', "\\|");
     Value::from_safe_string(if words.is_empty() { String::new() } else { format!("`{words}`") })
 }
 
@@ -160,6 +189,19 @@ impl std::io::Write for Bounded {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// `handoff-index.json`: the inbox for programs.
+fn handoff_index(picture: &Picture) -> String {
+    #[derive(Serialize)]
+    struct Index<'a> {
+        revision: u64,
+        handoffs: &'a [HandoffView],
+    }
+    let index = Index { revision: picture.board.revision, handoffs: &picture.handoffs };
+    let mut text = serde_json::to_string(&index).expect("handoffs have a JSON form");
+    text.push('\n');
+    text
 }
 
 /// `state.json`: the picture, with its groups of tasks joined.

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::conformance_signals as signals;
 use super::contract::{Access, Kept, LeasesOf, Neighbour, OfferPlace, Offers, Request, SessionsOf, Store, TaskFilter};
 use super::error::StoreError;
-use super::conformance_signals as signals;
 use super::samples::{agent, attempt, begun, board, event, full_task, parse, put_lease, read, session, stored, write};
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey, Outcome};

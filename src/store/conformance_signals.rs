@@ -173,9 +173,7 @@ pub(super) fn questions(store: &mut dyn Store) {
         by: "human:pat".to_owned(),
         answer: answer.map(ToOwned::to_owned),
     };
-    write(store, |t| {
-        t.end_question(second.id, &end(Some("this"))).and_then(|()| t.end_question(third.id, &end(None)))
-    });
+    write(store, |t| t.end_question(second.id, &end(Some("this"))).and_then(|()| t.end_question(third.id, &end(None))));
     read(store, |t| {
         assert_eq!((t.question(first.id)?, t.question(QuestionId(99))?), (Some(first.clone()), None));
         let answered = t.question(second.id)?.expect("it is there");

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::panic::resume_unwind;
 
 use super::contract::{
-    Access, Agents, Archive, Archives, Attempts, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept, Labels, Leases,
-    LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, QuestionFilter, Questions, Request, Requests, Sessions,
-    SessionsOf, Store, TaskFilter, Tasks, Transaction,
+    Access, Agents, Archive, Archives, Attempts, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept, Labels,
+    Leases, LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, QuestionFilter, Questions, Request,
+    Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
 };
 use super::error::StoreError;
 use crate::domain::agent::Agent;

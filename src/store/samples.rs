@@ -156,8 +156,21 @@ pub(super) fn put_lease(
     let module = t.task_by_key(task)?.expect("it is there").module;
     let (agent, session, ttl) = (parse("ann"), parse("s-1"), Ttl::try_from(60).expect("a length"));
     let (acquired_at, deadline) = (Millis(1), LeaseTime(deadline));
-    let lease =
-        Lease { task, module, kind, attempt, agent, session, epoch: 1, token, ttl, acquired_at, deadline, lapsed, handed: true };
+    let lease = Lease {
+        task,
+        module,
+        kind,
+        attempt,
+        agent,
+        session,
+        epoch: 1,
+        token,
+        ttl,
+        acquired_at,
+        deadline,
+        lapsed,
+        handed: true,
+    };
     t.put_lease(&lease)?;
     Ok(lease)
 }

@@ -4,11 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::workspace::Workspace;
+use crate::domain::text;
+use crate::domain::workspace::{WorkingTree, Workspace};
 use crate::platform::process;
 
 /// How long a question to git may take before the answer is done without.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many paths of a working tree are listed.
+const LISTED_MOST: usize = 100;
 /// How much of an answer is read, in bytes.
 const ANSWER_MOST: u64 = 256 * 1024;
 
@@ -91,6 +94,25 @@ impl Checkout {
         (ask(&["symbolic-ref", "--short", "-q", "HEAD"]), ask(&["rev-parse", "-q", "--verify", "HEAD"]))
     }
 
+    /// What the working tree looks like: what is not committed, and how much changed since `commit`, or since the head.
+    /// Empty where git cannot say.
+    pub fn working_tree(&self, commit: Option<&str>) -> WorkingTree {
+        let ask = |arguments: &[&str]| {
+            process::ask("git", arguments, &self.top, PATIENCE, ANSWER_MOST).ok().flatten().unwrap_or_default()
+        };
+        let status = ask(&["--no-optional-locks", "status", "--porcelain", "--no-renames", "-z"]);
+        let dirty: Vec<&str> = status.split('\0').filter(|entry| entry.len() > 3).collect();
+        let since = commit.unwrap_or("HEAD");
+        let stat = ask(&["diff", "--numstat", "--no-renames", "--no-ext-diff", "-z", since, "--"]);
+        let changed: Vec<&str> = stat.split('\0').filter(|entry| !entry.is_empty()).collect();
+        let cut = dirty.len() > LISTED_MOST || changed.len() > LISTED_MOST;
+        WorkingTree {
+            dirty: dirty.into_iter().take(LISTED_MOST).map(text::one_line).collect(),
+            diff_stat: changed.into_iter().take(LISTED_MOST).map(stat_line).collect(),
+            cut,
+        }
+    }
+
     /// What changed in the working tree since `commit`, committed or not, by path; at most `most`. Empty where git
     /// cannot say.
     pub fn changed_since(&self, commit: &str, most: usize) -> Vec<String> {
@@ -109,6 +131,14 @@ impl Checkout {
         paths.truncate(most);
         paths
     }
+}
+
+/// `+12 -3 src/a.rs`, from what git says: added, removed, path. A binary file has dashes.
+fn stat_line(entry: &str) -> String {
+    let mut fields = entry.splitn(3, '\t');
+    let mut field = || fields.next().unwrap_or_default();
+    let (added, removed, path) = (field(), field(), field());
+    text::one_line(&format!("+{added} -{removed} {path}"))
 }
 
 /// Where a process that runs in `directory` works, on the host of this name.

@@ -21,7 +21,12 @@ fn said(event: &EventView) -> String {
         _ => words("reason").or_else(|| words("notes")),
     };
     let own = own.map(ToOwned::to_owned).or_else(|| {
-        let facts: Vec<String> = event.data.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| format!("{key} {value}")).collect();
+        let facts: Vec<String> = event
+            .data
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| format!("{key} {value}"))
+            .collect();
         Some(facts.join(", ").replace('"', "")).filter(|facts| !facts.is_empty())
     });
     text::cut(&text::one_line(&own.unwrap_or_default()), SAID)

@@ -5,6 +5,7 @@ mod boards;
 mod claims;
 pub(super) mod events;
 mod graph;
+mod handoffs;
 mod intake;
 mod leases;
 mod page;

@@ -12,7 +12,10 @@ impl Render for PruneReply {
         if let Some(open) = &self.stopped_by {
             let about = open.module.as_ref().map(|module| format!(" about {module}")).unwrap_or_default();
             let whom = open.audience.as_deref().unwrap_or("somebody");
-            page.field("stopped_by", format!("event {}, {}{about}, which {whom} has not dealt with", open.seq, open.kind));
+            page.field(
+                "stopped_by",
+                format!("event {}, {}{about}, which {whom} has not dealt with", open.seq, open.kind),
+            );
         }
     }
 }

@@ -19,6 +19,9 @@ impl Render for NextAction {
         if self.stalled {
             page.field("stalled", "yes");
         }
+        for event in &self.notifications {
+            page.field(&format!("unread {}", event.seq), super::events::line(event));
+        }
         super::claims::waiting_on(&self.waiting_on, page);
     }
 }

@@ -23,9 +23,8 @@ macro_rules! select {
 
 const LIVE: &str = select!("INDEXED BY live_handoffs WHERE task = ?1 AND status IN ('ready', 'claimed')");
 
-const INBOX: &str = select!(
-    "INDEXED BY handoffs_in_the_inbox WHERE status IN ('ready', 'claimed') ORDER BY key DESC LIMIT ?1"
-);
+const INBOX: &str =
+    select!("INDEXED BY handoffs_in_the_inbox WHERE status IN ('ready', 'claimed') ORDER BY key DESC LIMIT ?1");
 
 const ALL: &str = select!("WHERE key < ?1 ORDER BY key DESC LIMIT ?2");
 
@@ -81,8 +80,7 @@ impl Handoffs for SqliteTransaction<'_> {
 
     fn update_handoff(&mut self, handoff: &Handoff) -> Kept<()> {
         let claimed_by = handoff.claimed_by.as_ref().map(AgentId::as_str);
-        let values =
-            params![handoff.key.0, handoff.status.as_str(), claimed_by, handoff.changed_at.0, handoff.agreed];
+        let values = params![handoff.key.0, handoff.status.as_str(), claimed_by, handoff.changed_at.0, handoff.agreed];
         self.change_one("a handoff", UPDATE, values)
     }
 

@@ -55,13 +55,7 @@ fn question(row: &Row<'_>) -> rusqlite::Result<Question> {
 }
 
 impl SqliteTransaction<'_> {
-    fn list_questions(
-        &self,
-        sql: &'static str,
-        filter: &QuestionFilter,
-        key: i64,
-        most: usize,
-    ) -> Kept<Vec<Question>> {
+    fn list_questions(&self, sql: &'static str, filter: &QuestionFilter, key: i64, most: usize) -> Kept<Vec<Question>> {
         let status = filter.status.map(QuestionStatus::as_str);
         let audience = filter.audience.as_ref().map(ToString::to_string);
         let values = params![key, limit(most), status, audience, filter.task.map(|task| task.0)];

@@ -1,0 +1,61 @@
+//! Handing work over.
+
+use super::page::{Page, Render, when};
+use crate::board::handoffs::HandoffView;
+use crate::board::mutation::Outcome;
+use crate::ops::handoffs::{BundleReply, HandoffReply, HandoffsReply, NextHandoffReply};
+
+fn handoff(handoff: &HandoffView, page: &mut Page) {
+    page.field("module", &handoff.module);
+    page.field("title", &handoff.title);
+    page.field("kind", handoff.kind);
+    page.field("status", handoff.status);
+    page.field("for", &handoff.target);
+    page.field("left_by", &handoff.left_by);
+    if handoff.agreed {
+        page.field("agreed", "yes: whoever takes it has the lease");
+    }
+    page.maybe("claimed_by", handoff.claimed_by.as_ref());
+    page.field("bundle", &handoff.path);
+    page.maybe("claim", handoff.claim_command.as_ref());
+}
+
+impl Render for BundleReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        handoff(&self.handoff, page);
+    }
+}
+
+impl Render for HandoffReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        handoff(&self.handoff, page);
+    }
+}
+
+impl Render for NextHandoffReply {
+    fn render(&self, outcome: Outcome, page: &mut Page) {
+        match &self.handoff {
+            Some(found) => handoff(found, page),
+            None if outcome == Outcome::Complete => page.line("the board is complete"),
+            None => page.line("nothing now"),
+        }
+    }
+}
+
+impl Render for HandoffsReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        let rows = self.handoffs.iter().map(|handoff| {
+            vec![
+                handoff.handoff.0.to_string(),
+                handoff.module.to_string(),
+                handoff.kind.to_string(),
+                handoff.status.to_string(),
+                handoff.target.clone(),
+                handoff.left_by.clone(),
+                when(handoff.left_at),
+            ]
+        });
+        page.table(&["NO", "MODULE", "KIND", "STATUS", "FOR", "BY", "LEFT"], rows.collect(), "no handoffs");
+        page.maybe("next_page", self.next_before.map(|before| format!("--before {}", before.0)));
+    }
+}
