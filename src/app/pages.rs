@@ -8,7 +8,7 @@ use super::locks;
 use super::place::Place;
 use super::pulse;
 use crate::board::caller::Caller;
-use crate::board::handoffs::DIRECTORY;
+use crate::board::inbox::DIRECTORY;
 use crate::board::look::Look;
 use crate::board::mutation::{Committed, Refused};
 use crate::board::pages::Picture;

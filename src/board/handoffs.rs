@@ -3,19 +3,14 @@
 //! **Invariants.** Only a handoff that the holder left lets somebody else have a live lease; taking it moves the lease in
 //! one transaction and fences the old holder. A handed task counts for no limit and is offered like any other.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::bundles::{Bundle, Parcel};
+use super::bundles::Parcel;
 use super::claims::{Overlapping, Wish};
-use super::look::Look;
+use super::inbox::{BundlePage, HandoffView, bundle_path};
 use super::mutation::Answer;
-use super::outlook::Outlook;
-use super::streams::agent_topics;
 use super::turn::{Touched, Turn};
 use super::views::ClaimView;
-use crate::domain::actor::Actor;
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::handoff::{Handoff, HandoffKey, HandoffKind, HandoffStatus};
 use crate::domain::id::{AgentId, Module};
@@ -25,18 +20,8 @@ use crate::domain::profile::Takeover;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Reservation, Returned, Task, TaskState};
 use crate::domain::text;
-use crate::domain::time::Millis;
 use crate::domain::topic::Topic;
-use crate::domain::workspace::{WorkingTree, Workspace};
-
-/// Where bundles lie, in the plan directory.
-pub const DIRECTORY: &str = "handoffs";
-/// The index shows so many that are live;
-pub const LIVE_SHOWN: usize = 50;
-/// and so many that ended, newest first.
-const ENDED_SHOWN: usize = 10;
-/// Among so many handoffs one for an agent is looked for.
-const SEARCHED: usize = 500;
+use crate::domain::workspace::WorkingTree;
 
 /// A handoff to leave.
 #[derive(Clone, Debug)]
@@ -51,195 +36,6 @@ pub struct NewHandoff {
     pub notes: String,
     /// What git says of the working tree of whoever leaves it.
     pub tree: WorkingTree,
-}
-
-/// A handoff as every door shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct HandoffView {
-    /// Its number, which grows.
-    pub handoff: HandoffKey,
-    /// The task.
-    pub module: Module,
-    /// One line.
-    pub title: String,
-    /// Where the task stands.
-    pub state: TaskState,
-    /// What the handoff is for.
-    pub kind: HandoffKind,
-    /// Where the handoff stands.
-    pub status: HandoffStatus,
-    /// Whom it is for.
-    pub target: String,
-    /// Who left it: an agent id, or `human:USER`.
-    pub left_by: String,
-    /// True when the holder of the work left it: then its lease moves with it.
-    pub agreed: bool,
-    /// Who took it.
-    pub claimed_by: Option<AgentId>,
-    /// When it was left.
-    pub left_at: Millis,
-    /// When its status last changed.
-    pub changed_at: Millis,
-    /// The bundle, in the plan directory.
-    pub path: String,
-    /// The command that takes it, while it waits.
-    pub claim_command: Option<String>,
-}
-
-/// The path of a task's bundle, from the project on.
-pub fn bundle_path(module: &Module) -> String {
-    format!("project-plan/{DIRECTORY}/{module}.handoff.md")
-}
-
-/// A bundle whose page is to be made, with the one before.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct BundlePage {
-    /// Its number.
-    pub handoff: HandoffKey,
-    /// What it holds.
-    pub bundle: Bundle,
-    /// The bundle of the same task before it.
-    pub previous: Option<Bundle>,
-}
-
-impl Look<'_> {
-    /// A handoff as every door shows it.
-    pub(super) fn handoff_view(&self, handoff: Handoff) -> Result<HandoffView, Refusal> {
-        let task = self.task(&handoff.module)?;
-        let module = &handoff.module;
-        let claim = format!("callboard claim-handoff {module} --agent-id ID");
-        Ok(HandoffView {
-            handoff: handoff.key,
-            title: task.title,
-            state: task.state,
-            kind: handoff.kind,
-            status: handoff.status,
-            target: handoff.audience.to_string(),
-            left_by: handoff.left_by,
-            agreed: handoff.agreed,
-            claimed_by: handoff.claimed_by,
-            left_at: handoff.left_at,
-            changed_at: handoff.changed_at,
-            path: bundle_path(module),
-            claim_command: (handoff.status == HandoffStatus::Ready).then_some(claim),
-            module: handoff.module,
-        })
-    }
-
-    /// What the inbox shows: what is live, then the newest of each task that ended.
-    pub fn inbox(&self) -> Result<Vec<HandoffView>, Refusal> {
-        let newest = self.store.handoffs(None, None, LIVE_SHOWN)?;
-        if newest.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut shown = self.store.live_handoffs(LIVE_SHOWN)?;
-        let mut ended = 0;
-        for handoff in newest {
-            if ended < ENDED_SHOWN && shown.iter().all(|other| other.task != handoff.task) {
-                ended += 1;
-                shown.push(handoff);
-            }
-        }
-        shown.into_iter().map(|handoff| self.handoff_view(handoff)).collect()
-    }
-
-    /// Handoffs, newest first, before one, and where the next page begins.
-    pub fn handoffs(
-        &self,
-        status: Option<HandoffStatus>,
-        target: Option<&Audience>,
-        before: Option<HandoffKey>,
-        limit: usize,
-    ) -> Result<(Vec<HandoffView>, Option<HandoffKey>), Refusal> {
-        let mut found = Vec::new();
-        let mut place = before;
-        loop {
-            let page = self.store.handoffs(None, place, SEARCHED)?;
-            let was_all = page.len() < SEARCHED;
-            place = page.last().map(|handoff| handoff.key);
-            let fits = |handoff: &Handoff| {
-                status.map_or(handoff.status.is_live(), |status| handoff.status == status)
-                    && target.is_none_or(|target| handoff.audience.is_within(target))
-            };
-            found.extend(page.into_iter().filter(fits).take(limit + 1 - found.len()));
-            if was_all || found.len() > limit {
-                break;
-            }
-        }
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|handoff| handoff.key);
-        Ok((found.into_iter().map(|handoff| self.handoff_view(handoff)).collect::<Result<_, _>>()?, next))
-    }
-
-    /// The handoff that waits longest for the acting agent and that it could take now; for a person, for anybody.
-    pub fn next_handoff(&self) -> Result<Option<HandoffView>, Refusal> {
-        if self.board.pending.handoffs == 0 {
-            return Ok(None);
-        }
-        for handoff in self.store.live_handoffs(SEARCHED)?.into_iter().rev() {
-            if self.is_for_actor(&handoff)? {
-                return self.handoff_view(handoff).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_for_actor(&self, handoff: &Handoff) -> Result<bool, Refusal> {
-        if handoff.status != HandoffStatus::Ready {
-            return Ok(false);
-        }
-        let Actor::Agent(acting) = &self.actor else { return Ok(true) };
-        let agent = &acting.agent;
-        if !handoff.audience.has(agent) || handoff.left_by == agent.id.as_str() {
-            return Ok(false);
-        }
-        let task = self.task(&handoff.module)?;
-        Ok(match handoff.kind {
-            HandoffKind::Review => self.hindrance_to_review(&task, Some(&agent.id))?.is_none(),
-            HandoffKind::Takeover => {
-                let kept = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease);
-                task.offered && kept.is_none_or(|kept| kept.agent == agent.id) && !self.is_at_limit(agent)?
-            }
-        })
-    }
-
-    /// The outlook of `next-handoff`.
-    pub fn handoff_outlook(&self) -> Result<Outlook, Refusal> {
-        let found = self.board.counts.is_complete() || self.next_handoff()?.is_some();
-        let mut topics = vec![Topic::Handoffs, Topic::Complete];
-        if let Actor::Agent(acting) = &self.actor {
-            topics.extend(agent_topics(&acting.agent));
-            topics.extend([Topic::Offered, Topic::Review, Topic::Freed]);
-        }
-        self.outlook(found, topics)
-    }
-
-    /// The bundles of these handoffs, each with the one before of the same task.
-    pub fn bundle_pages(&self, keys: &[HandoffKey]) -> Result<Vec<BundlePage>, Refusal> {
-        let mut pages = Vec::new();
-        for key in keys {
-            let Some(bundle) = self.kept_bundle(*key)? else { continue };
-            let task = self.task(&bundle.module)?;
-            let before = self.store.handoffs(Some(task.key), Some(*key), 1)?.pop();
-            let previous = before.map(|before| self.kept_bundle(before.key)).transpose()?.flatten();
-            pages.push(BundlePage { handoff: *key, bundle, previous });
-        }
-        Ok(pages)
-    }
-
-    /// A bundle that an older program wrote may lack what this one needs: then there is none.
-    fn kept_bundle(&self, key: HandoffKey) -> Result<Option<Bundle>, Refusal> {
-        Ok(self.store.bundle(key)?.and_then(|json| serde_json::from_str(&json).ok()))
-    }
-
-    /// The path of the bundle of a task, where one is live.
-    pub(super) fn live_bundle(&self, task: &Task) -> Result<Option<String>, Refusal> {
-        if self.board.pending.handoffs == 0 {
-            return Ok(None);
-        }
-        Ok(self.store.live_handoff(task.key)?.map(|handoff| bundle_path(&handoff.module)))
-    }
 }
 
 impl Turn<'_> {
@@ -492,7 +288,7 @@ impl Turn<'_> {
             left_by: lost.agent.to_string(),
             agreed: false,
             notes: format!("The lease of {} ran out; this is what the board knows of its work.", lost.agent),
-            workspace: None::<Workspace>,
+            workspace: None,
             tree: WorkingTree::default(),
         };
         self.put_handoff(task, parcel, HandoffStatus::Claimed, Some(taker.clone())).map(drop)

@@ -15,6 +15,7 @@ pub mod graph;
 pub mod handoffs;
 pub mod history;
 pub mod imports;
+pub mod inbox;
 #[cfg(test)]
 mod invariants;
 pub mod leases;

@@ -134,7 +134,7 @@ fn overfull(board: &Board, seq_before: u64) -> Option<Retention> {
     let policy = board.retention;
     let many = board.event_seq / PRUNE_ASKED_EVERY != seq_before / PRUNE_ASKED_EVERY
         && policy.is_due(board.pruned_through, board.event_seq);
-    let old = policy.max_age_days.is_some() && board.revision % AGE_ASKED_EVERY == 0;
+    let old = policy.max_age_days.is_some() && board.revision.is_multiple_of(AGE_ASKED_EVERY);
     (many || old).then_some(policy)
 }
 

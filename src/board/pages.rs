@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::handoffs::{BundlePage, HandoffView};
 use super::history::{EventView, notice_view};
+use super::inbox::{BundlePage, HandoffView};
 use super::look::Look;
 use super::stalled::Stalled;
 use super::views::{LeaseView, TaskView};

@@ -38,7 +38,7 @@ pub struct StreamFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
     /// What is for others.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Audience>,
     /// What is for another specialty.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,13 +49,6 @@ pub struct StreamFilter {
     /// For an agent that names no target: what is for none of its audiences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whose: Option<String>,
-}
-
-fn as_text<S: serde::Serializer>(audience: &Option<Audience>, serializer: S) -> Result<S::Ok, S::Error> {
-    match audience {
-        Some(audience) => serializer.collect_str(audience),
-        None => serializer.serialize_none(),
-    }
 }
 
 /// What to read.
@@ -243,15 +236,14 @@ fn audience_topics(target: &Audience) -> Vec<Topic> {
 /// The topics of what is for an agent.
 pub(super) fn agent_topics(agent: &Agent) -> Vec<Topic> {
     let mut topics = vec![Topic::Audience(Audience::Agent(agent.id.clone()))];
-    let groups: [(Role, fn(Option<Specialty>) -> Audience); 2] =
-        [(Role::Worker, Audience::Workers), (Role::Reviewer, Audience::Reviewers)];
-    for (_, group) in groups.into_iter().filter(|(role, _)| agent.roles.contains(role)) {
+    let roles = [Role::Worker, Role::Reviewer].into_iter().filter(|role| agent.roles.contains(role));
+    for role in roles {
         if agent.specialties.is_empty() {
             // It belongs to specialties that nobody has named yet.
             return vec![Topic::Notified];
         }
-        let specialties = agent.specialties.iter().cloned().map(Some).chain([None]);
-        topics.extend(specialties.map(|one| Topic::Audience(group(one))));
+        let group = |one| if role == Role::Worker { Audience::Workers(one) } else { Audience::Reviewers(one) };
+        topics.extend(agent.specialties.iter().cloned().map(Some).chain([None]).map(|one| Topic::Audience(group(one))));
     }
     topics
 }

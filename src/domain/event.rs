@@ -153,6 +153,12 @@ impl fmt::Display for Audience {
 )]
 pub struct InvalidAudience(Box<str>);
 
+impl serde::Serialize for Audience {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Audience {
     type Err = InvalidAudience;
 

@@ -30,7 +30,7 @@ const MESSAGE_MOST: usize = 8 * 1024;
 #[derive(Clone, Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    /// After this number, or place as next_since says.
+    /// After this number, or place as `next_since` says.
     #[arg(long, value_name = "SEQ")]
     #[serde(default)]
     pub since: Option<Since>,
@@ -141,7 +141,7 @@ pub struct Notifications {
     #[arg(long, value_name = "0..4")]
     #[serde(default)]
     pub priority: Option<Urgency>,
-    /// After this number, or place as next_since says.
+    /// After this number, or place as `next_since` says.
     #[arg(long, value_name = "SEQ")]
     #[serde(default)]
     pub since: Option<Since>,

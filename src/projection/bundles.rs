@@ -13,7 +13,7 @@ use super::error::ProjectionError;
 use super::pages::{BUNDLE, Made};
 use super::render::{Rendered, from_template};
 use crate::board::bundles::Bundle;
-use crate::board::handoffs::{BundlePage, DIRECTORY};
+use crate::board::inbox::{BundlePage, DIRECTORY};
 use crate::domain::id::Module;
 
 /// The difference to the handoff before, in lines.
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(difference("a\nb\n", "a\nb\n"), None);
         let said = difference("a\nb\nc\n", "a\nB\nc\n").expect("a line changed");
         assert!(said.contains("-b") && said.contains("+B"), "{said}");
-        let long: String = (0..1000).map(|n| format!("{n}\n")).collect();
+        let long = (0..1000).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
         assert_eq!(difference("", &long).expect("all of it").lines().count(), DIFFERENCE_MOST + 1);
     }
 }

@@ -13,7 +13,7 @@ use super::error::ProjectionError;
 use super::marker::{BundleMark, Marker, hash};
 use super::pages::PAGES;
 use super::render::{Drawing, Drawn, Rendered, draw};
-use crate::board::handoffs::{DIRECTORY, HandoffView};
+use crate::board::inbox::{DIRECTORY, HandoffView};
 use crate::board::pages::Picture;
 use crate::domain::handoff::HandoffKey;
 use crate::platform::deadline::Deadline;

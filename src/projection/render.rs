@@ -17,7 +17,7 @@ use super::bundles;
 use super::error::ProjectionError;
 use super::marker::{Marker, hash};
 use super::pages::{Made, PAGES, Page};
-use crate::board::handoffs::HandoffView;
+use crate::board::inbox::HandoffView;
 use crate::board::pages::{AgentView, BoardView, Picture, SessionView};
 use crate::board::stalled::Stalled;
 use crate::board::views::{LeaseView, TaskView};

@@ -237,12 +237,12 @@ fn work_goes_round() {
         &project,
         "next-action --agent-id ann",
         &expect![[r#"
-        exit 0
-        action: rework
-        reason: a reviewer requested changes
-        module: parser
-        command: callboard claim parser --agent-id ann
-    "#]],
+            exit 0
+            action: rework
+            reason: ben requested changes: tests
+            module: parser
+            command: callboard claim parser --agent-id ann
+        "#]],
     );
     check(
         &project,
@@ -337,11 +337,11 @@ fn pages_are_for_people() {
 
         **0 of 4 tasks done.** 1 active, 0 in review, 1 waiting, 0 ready, 2 not ready yet, 0 drafts, 0 failed, 0 cancelled.
 
-        Revision 6.1 · 2027-01-15 08:00 UTC · profile balanced · mode shared_board · default lease 900 s
+        Revision 6.1 · 2027-01-15 08:00 UTC · profile balanced · mode shared_board · default lease 900 s · keeps all events
 
         ## Needs a hand
 
-        - licence waits for external: `callboard unblock licence`
+        - licence waits for external: the lawyers \| think: `callboard unblock licence`
 
         ## Who works on what
 
@@ -407,68 +407,72 @@ fn a_command_helps() {
         &project,
         "claim-next --help",
         &expect![[r#"
-        exit 0
-        Take the best task there is.
+            exit 0
+            Take the best task there is.
 
-        First what came back to this agent, then by rank. The answer holds everything needed to start, and the command that hands it in. At its limit the agent gets what it holds. Nothing to do is exit 3, a complete board exit 10.
+            First what came back to this agent, then by rank. The answer holds everything needed to start, and the command that hands it in. At its limit the agent gets what it holds. Nothing to do is exit 3, a complete board exit 10; with --watch-seconds it waits until it can claim.
 
-        Usage: callboard claim-next [OPTIONS]
+            Usage: callboard claim-next [OPTIONS]
 
-        Options:
-              --project-root <DIR>
-                  The project whose board is meant
+            Options:
+                  --project-root <DIR>
+                      The project whose board is meant
 
-              --json
-                  One JSON object on standard output, also for refusals
+                  --json
+                      One JSON object on standard output, also for refusals
 
-              --quiet
-                  No warnings and hints on standard error
+                  --quiet
+                      No warnings and hints on standard error
 
-              --color <WHEN>
-                  auto, always or never
+                  --color <WHEN>
+                      auto, always or never
 
-              --specialty <S>
-                  Only this specialty, or none
+                  --specialty <S>
+                      Only this specialty, or none
 
-              --reviewer-id <ID>
-                  Who is to review it
+                  --reviewer-id <ID>
+                      Who is to review it
 
-              --ttl-seconds <SECONDS>
-                  The length of the lease: 1 to 86400
+                  --ttl-seconds <SECONDS>
+                      The length of the lease: 1 to 86400
 
-          -h, --help
-                  Print help (see a summary with '-h')
+              -h, --help
+                      Print help (see a summary with '-h')
 
-        Who:
-              --agent-id <ID>
-                  Who acts
+            Who:
+                  --agent-id <ID>
+                      Who acts
 
-              --thread-key <KEY>
-                  Who acts, by thread key
+                  --thread-key <KEY>
+                      Who acts, by thread key
 
-              --session-id <ID>
-                  In which registered window
+                  --session-id <ID>
+                      In which registered window
 
-              --lease-token <TOKEN>
-                  Proof of the lease
+                  --lease-token <TOKEN>
+                      Proof of the lease
 
-              --while-session
-                  Reuse the confirmation of workspace and branch that another window gave for the same place
+                  --while-session
+                      Reuse the confirmation of workspace and branch that another window gave for the same place
 
-              --as-human
-                  A person acts, and there is no terminal
+                  --as-human
+                      A person acts, and there is no terminal
 
-        Guards:
-              --request-id <ID>
-                  Name this request: repeated, it is answered with the first reply and changes nothing
+            Guards:
+                  --request-id <ID>
+                      Name this request: repeated, it is answered with the first reply and changes nothing
 
-              --expected-revision <N>
-                  Refuse unless the board is exactly at this revision
+                  --expected-revision <N>
+                      Refuse unless the board is exactly at this revision
 
-        Example:
-          callboard claim-next --agent-id worker-a
+            Waiting:
+                  --watch-seconds <SECONDS>
+                      Wait so long for an answer that is not "nothing"; then exit 3
 
-        Exit codes: 0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, 10 complete
-    "#]],
+            Example:
+              callboard claim-next --agent-id worker-a --watch-seconds 90
+
+            Exit codes: 0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, 10 complete
+        "#]],
     );
 }

@@ -1,7 +1,7 @@
 //! Handing work over.
 
 use super::page::{Page, Render, when};
-use crate::board::handoffs::HandoffView;
+use crate::board::inbox::HandoffView;
 use crate::board::mutation::Outcome;
 use crate::ops::handoffs::{BundleReply, HandoffReply, HandoffsReply, NextHandoffReply};
 
