@@ -61,6 +61,13 @@ impl Turn<'_> {
                 task.module
             ));
         }
+        if let Some(standing) = self.live_handoff(&task)?.filter(|standing| standing.agreed && !agreed)
+            && standing.status == HandoffStatus::Ready
+        {
+            let message = format!("{} handed {} over already, and nobody has taken it", standing.left_by, task.module);
+            return Err(Refusal::new(Code::WrongState, message)
+                .hint(format!("callboard claim-handoff {0}, or callboard withdraw-handoff {0}", task.module)));
+        }
         let workspace = own.is_some().then(|| self.workspace.clone()).filter(|workspace| workspace.path.is_some());
         let parcel = Parcel {
             kind: new.kind,
@@ -76,10 +83,13 @@ impl Turn<'_> {
             self.store.put_lease(&Lease { handed: true, ..lease })?;
             let mut after = task.clone();
             after.offered = true;
-            if let Audience::Agent(agent) = audience {
-                let until = self.dial.lease.plus_seconds(LONGEST_SECONDS);
-                after.reservation = Some(Reservation { agent, until, why: Returned::HandedOver });
-            }
+            after.reservation = match audience {
+                Audience::Agent(agent) => {
+                    let until = self.dial.lease.plus_seconds(LONGEST_SECONDS);
+                    Some(Reservation { agent, until, why: Returned::HandedOver })
+                }
+                _ => None,
+            };
             self.write_task(&task, &mut after)?;
             self.rung.insert(Topic::Freed);
         }
@@ -203,12 +213,13 @@ impl Turn<'_> {
             };
         };
         let taker = handoff.claimed_by.as_ref();
-        if let Some(agent) = self.actor.agent_id()
-            && taker != Some(agent)
-        {
-            let who = taker.map_or_else(|| "nobody has taken it yet".to_owned(), |taker| format!("{taker} took it"));
-            return Err(Refusal::new(Code::NotAddressed, format!("the handoff of {module} is not yours: {who}"))
-                .hint(format!("callboard claim-handoff {module} --agent-id {agent}")));
+        let Some(taker) = taker else {
+            return Err(Refusal::new(Code::WrongState, format!("nobody has taken the handoff of {module} yet"))
+                .hint(format!("callboard claim-handoff {module}")));
+        };
+        if self.actor.agent_id().is_some_and(|agent| agent != taker) {
+            let message = format!("{taker} took the handoff of {module}");
+            return Err(Refusal::new(Code::NotAddressed, message).hint("callboard next-handoff"));
         }
         let handoff = self.end_handoff(handoff, HandoffStatus::Acknowledged)?;
         self.look().handoff_view(handoff)
@@ -261,7 +272,7 @@ impl Turn<'_> {
             (_, TaskState::Failed | TaskState::Cancelled) => ended(false),
             // Whoever hands the work in has read what it took over.
             (HandoffKind::Takeover, TaskState::Review | TaskState::Done) => ended(claimed),
-            (HandoffKind::Review, _) if before.state == TaskState::Review => ended(claimed),
+            (HandoffKind::Review, state) if state.is_final() || before.state == TaskState::Review => ended(claimed),
             // Given back: the next one needs it as well.
             (HandoffKind::Takeover, TaskState::Open) if claimed => Some(HandoffStatus::Ready),
             _ => None,

@@ -6,10 +6,12 @@ use super::stage::Snapshot;
 use crate::domain::board::Counts;
 use crate::domain::event::EventKind;
 use crate::domain::graph::CRITICAL_PATH_MOST;
+use crate::domain::handoff::{Handoff, HandoffStatus};
 use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::notice::is_settled;
 use crate::domain::profile::Overlap;
 use crate::domain::scope::first_overlap;
-use crate::domain::task::{Task, TaskKey, TaskState};
+use crate::domain::task::{Task, TaskKey, TaskState, WaitFor};
 
 /// Checks everything that one state of a board can show.
 pub(crate) fn check(now: &Snapshot) {
@@ -19,6 +21,9 @@ pub(crate) fn check(now: &Snapshot) {
     attempts(now);
     sessions(now);
     events(now);
+    notices(now);
+    questions(now);
+    handoffs(now);
 }
 
 /// Checks what only two states can show: what may never go back.
@@ -41,9 +46,10 @@ pub(crate) fn check_step(before: &Snapshot, now: &Snapshot) {
     // The revision means that a state row changed; presence means that only presence did.
     let state = |s: &Snapshot| {
         let tasks = s.tasks.clone();
-        let holders: Vec<_> = s.leases.iter().map(|l| (l.task, l.kind, l.token.clone(), l.lapsed)).collect();
+        let holders: Vec<_> = s.leases.iter().map(|l| (l.task, l.kind, l.token.clone(), l.lapsed, l.handed)).collect();
         let windows: HashSet<_> = s.live.iter().map(|session| session.id.clone()).collect();
-        (tasks, holders.into_iter().collect::<HashSet<_>>(), windows, s.edges.clone(), s.verdicts.clone())
+        let holders = holders.into_iter().collect::<HashSet<_>>();
+        (tasks, holders, windows, s.edges.clone(), s.verdicts.clone(), s.questions.clone(), s.handoffs.clone())
     };
     let changed = state(before) != state(now);
     assert_eq!(changed, now.board.revision != before.board.revision, "{:?}\n{:?}", before.board, now.board);
@@ -67,7 +73,7 @@ fn graph(now: &Snapshot) {
         let held = now.leases.iter().find(|lease| lease.task == task.key && lease.kind == LeaseKind::Work);
         let offered = match task.state {
             TaskState::Open => unmet == 0,
-            TaskState::Active => held.is_some_and(|lease| lease.lapsed),
+            TaskState::Active => held.is_some_and(|lease| lease.lapsed || lease.handed),
             _ => false,
         };
         assert_eq!(task.offered, offered, "offered of {}", task.module);
@@ -102,8 +108,9 @@ fn leases(now: &Snapshot) {
         assert!(seen.contains(&(task.key, LeaseKind::Work)), "{} is active and nobody holds or held it", task.module);
     }
     let live: Vec<&Lease> = now.leases.iter().filter(|lease| lease.is_live(now.board.dial.lease)).collect();
+    let counts = |lease: &Lease| lease.kind == LeaseKind::Work && !lease.handed;
     for agent in &now.agents {
-        let held = live.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.agent == agent.id).count();
+        let held = live.iter().filter(|lease| counts(lease) && lease.agent == agent.id).count();
         assert!(held <= now.board.profile.task_limit(agent.max_tasks) as usize, "{} holds {held}", agent.id);
     }
     if now.board.profile.overlap() == Overlap::Warned {
@@ -157,4 +164,63 @@ fn events(now: &Snapshot) {
     assert!(revisions.is_sorted(), "a later number was committed later");
     let claims = now.events.iter().filter(|event| event.kind == EventKind::Claimed).count();
     assert_eq!(claims, now.attempts.iter().map(Vec::len).sum::<usize>(), "each claim is told once");
+}
+
+fn notices(now: &Snapshot) {
+    let open: Vec<_> = now.notices.iter().filter(|notice| notice.resolved.is_none()).collect();
+    assert_eq!(now.board.pending.notifications, open.len() as u64, "unresolved notices are counted");
+    for notice in &open {
+        let (kind, seq) = (notice.event.kind, notice.event.seq);
+        let task = notice.event.module.as_ref().and_then(|module| now.tasks.iter().find(|task| task.module == *module));
+        if let Some(task) = task {
+            assert!(!is_settled(kind, task), "{kind} {seq} outlives its cause: {} is {}", task.module, task.state);
+            let reviewed = now.leases.iter().any(|l| l.task == task.key && l.kind == LeaseKind::Review && !l.lapsed);
+            assert!(
+                kind != EventKind::ReviewReady || !reviewed,
+                "{seq} calls although somebody reviews {}",
+                task.module
+            );
+        }
+        assert_eq!(
+            kind == EventKind::Stalled,
+            now.board.stalled_by == Some(seq),
+            "people are told once that it stands"
+        );
+        let asks = now.questions.iter().any(|question| question.event == seq && question.end.is_none());
+        assert_eq!(kind == EventKind::Question, asks, "a question calls as long as it is open");
+        let left = now.handoffs.iter().any(|handoff| handoff.event == seq && handoff.status == HandoffStatus::Ready);
+        assert_eq!(kind == EventKind::HandoffReady, left, "a handoff calls as long as nobody took it");
+    }
+    for task in now.tasks.iter().filter(|task| task.state == TaskState::Review) {
+        let reviewed = now.leases.iter().any(|l| l.task == task.key && l.kind == LeaseKind::Review && !l.lapsed);
+        let calls = open.iter().filter(|notice| notice.event.kind == EventKind::ReviewReady);
+        let calls = calls.filter(|notice| notice.event.module.as_ref() == Some(&task.module)).count();
+        assert_eq!(calls, usize::from(!reviewed), "{} calls for its review once", task.module);
+    }
+}
+
+fn questions(now: &Snapshot) {
+    let open =
+        |key| now.questions.iter().any(|q| q.end.is_none() && q.task.as_ref().is_some_and(|(task, _)| *task == key));
+    let count = now.questions.iter().filter(|question| question.end.is_none()).count();
+    assert_eq!(now.board.pending.questions, count as u64, "open questions are counted");
+    for task in &now.tasks {
+        let waits = task.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer);
+        assert_eq!(waits, open(task.key), "{} waits for an answer as long as a question is open", task.module);
+    }
+}
+
+fn handoffs(now: &Snapshot) {
+    let live: Vec<_> = now.handoffs.iter().filter(|handoff| handoff.status.is_live()).collect();
+    assert_eq!(now.board.pending.handoffs, live.len() as u64, "live handoffs are counted");
+    for handoff in &live {
+        let task = now.tasks.iter().find(|task| task.key == handoff.task).expect("a handoff of a task");
+        assert!(!task.state.is_final(), "the handoff of {} outlives it", task.module);
+        assert_eq!(handoff.status == HandoffStatus::Claimed, handoff.claimed_by.is_some(), "{}", task.module);
+    }
+    for lease in now.leases.iter().filter(|lease| lease.handed) {
+        let agreed =
+            |handoff: &Handoff| handoff.task == lease.task && handoff.agreed && handoff.status == HandoffStatus::Ready;
+        assert!(live.iter().any(|handoff| agreed(handoff)), "{} was handed and nothing says so", lease.module);
+    }
 }

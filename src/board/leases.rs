@@ -66,7 +66,7 @@ impl Turn<'_> {
         let data = json!({"kind": lease.kind, "agent_id": lease.agent, "session_id": lease.session});
         self.notify(EventKind::LeaseExpired, &after, Audience::Agent(lease.agent.clone()), data);
         if lease.kind == LeaseKind::Review {
-            self.call_for_review(&after);
+            self.call_for_review(&after)?;
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Turn<'_> {
         self.save_task(&before, &mut after)?;
         self.notify(EventKind::LeaseRevoked, &after, Audience::Agent(lease.agent.clone()), data);
         if lease.kind == LeaseKind::Review {
-            self.call_for_review(&after);
+            self.call_for_review(&after)?;
         }
         Ok(())
     }

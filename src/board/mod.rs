@@ -8,6 +8,8 @@ pub mod boards;
 pub mod bundles;
 pub mod caller;
 pub mod claims;
+#[cfg(test)]
+mod deeds;
 pub mod explain;
 #[cfg(test)]
 mod faults;

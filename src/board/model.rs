@@ -8,20 +8,18 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::claims::{Overlapping, Wish};
+use super::deeds::{self, Deed, Signal, Word};
 use super::graph::Force;
 use super::invariants;
-use super::leases::Beat;
 use super::mutation::{Answer, Committed, Outcome, Refused};
 use super::stage::{Guards, Snapshot, Stage, new_task, parse, person, registration};
-use super::tasks::{Edit, NewTask};
-use super::turn::{Touched, Turn};
-use super::work::Free;
+use super::tasks::NewTask;
+use super::turn::Touched;
 use crate::domain::event::EventKind;
 use crate::domain::id::{LeaseToken, Module};
 use crate::domain::lease::LeaseKind;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::task::WaitFor;
 
 /// A step of the play. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -45,36 +43,13 @@ enum Step {
     /// In a window, without a token.
     Try(usize, usize, Deed),
     Person(usize, Word),
+    /// In a window, or by a person.
+    Signal(Option<usize>, usize, Signal),
     Close(usize),
     Reap,
     Pass(i64),
     /// The last step that was done, with the same request id.
     Repeat,
-}
-
-/// What a holder does.
-#[derive(Clone, Copy, Debug)]
-enum Deed {
-    Heartbeat,
-    Finish,
-    Release,
-    Fail,
-    Block,
-    Approve,
-    RequestChanges,
-}
-
-/// What a person says.
-#[derive(Clone, Copy, Debug)]
-enum Word {
-    Unblock,
-    Cancel,
-    CancelAndFree,
-    Reopen,
-    Approve,
-    RequestChanges,
-    Reclaim,
-    Urgent,
 }
 
 const PATHS: [&str; 4] = ["src/**", "src/a.rs", "docs/**", "**/*.md"];
@@ -83,35 +58,6 @@ const WINDOWS: [(&str, &str); 5] =
     [("ann", "main"), ("ann", "two"), ("ben", "main"), ("carl", "main"), ("dora", "main")];
 
 fn step() -> impl Strategy<Value = Step> {
-    use Deed as D;
-    use Word as W;
-    let deed = || {
-        prop::sample::select(vec![
-            D::Heartbeat,
-            D::Heartbeat,
-            D::Finish,
-            D::Finish,
-            D::Finish,
-            D::Release,
-            D::Fail,
-            D::Block,
-            D::Approve,
-            D::Approve,
-            D::RequestChanges,
-        ])
-    };
-    let word = prop::sample::select(vec![
-        W::Unblock,
-        W::Unblock,
-        W::Cancel,
-        W::CancelAndFree,
-        W::Reopen,
-        W::Reopen,
-        W::Approve,
-        W::RequestChanges,
-        W::Reclaim,
-        W::Urgent,
-    ]);
     let at = || 0..8usize;
     let add = (
         prop::collection::vec(at(), 0..3),
@@ -136,9 +82,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (at(), at(), any::<bool>()).prop_map(|(w, t, force)| Step::Claim(w, t, force)),
         3 => at().prop_map(Step::ReviewNext),
         1 => (at(), at()).prop_map(|(w, t)| Step::StartReview(w, t)),
-        8 => (0..40usize, deed()).prop_map(|(grant, deed)| Step::Hold(grant, deed)),
-        3 => (at(), at(), deed()).prop_map(|(w, t, deed)| Step::Try(w, t, deed)),
-        3 => (at(), word).prop_map(|(t, word)| Step::Person(t, word)),
+        8 => (0..40usize, deeds::deed()).prop_map(|(grant, deed)| Step::Hold(grant, deed)),
+        3 => (at(), at(), deeds::deed()).prop_map(|(w, t, deed)| Step::Try(w, t, deed)),
+        3 => (at(), deeds::word()).prop_map(|(t, word)| Step::Person(t, word)),
+        6 => (prop::option::of(at()), at(), deeds::signal()).prop_map(|(w, t, signal)| Step::Signal(w, t, signal)),
         1 => at().prop_map(Step::Close),
         1 => Just(Step::Reap),
         4 => prop_oneof![0..30i64, 50..70i64, 100..400i64].prop_map(Step::Pass),
@@ -211,6 +158,7 @@ impl Play {
             | Step::ReviewNext(w)
             | Step::StartReview(w, _)
             | Step::Try(w, ..)
+            | Step::Signal(Some(w), ..)
             | Step::Close(w) => self.windows[w % WINDOWS.len()].clone(),
             Step::Hold(at, _) => {
                 let (caller, grant) = self.grants.get(at % self.grants.len().max(1))?;
@@ -223,9 +171,11 @@ impl Play {
     fn target(&self, step: &Step) -> Option<Module> {
         match step {
             Step::Hold(at, _) => Some(self.grants.get(at % self.grants.len().max(1))?.1.module.clone()),
-            Step::Claim(_, at, _) | Step::StartReview(_, at) | Step::Try(_, at, _) | Step::Person(at, _) => {
-                Some(self.module(*at))
-            }
+            Step::Claim(_, at, _)
+            | Step::StartReview(_, at)
+            | Step::Try(_, at, _)
+            | Step::Person(at, _)
+            | Step::Signal(_, at, _) => Some(self.module(*at)),
             _ => None,
         }
     }
@@ -276,8 +226,9 @@ impl Play {
                 }
                 Step::ReviewNext(_) => return Ok(reply(turn.claim_review_next(None, None)?)),
                 Step::StartReview(..) => return Ok(reply(turn.start_review(module.expect("a task"), None)?)),
-                Step::Hold(_, deed) | Step::Try(_, _, deed) => do_deed(turn, module.expect("a task"), *deed)?,
-                Step::Person(_, word) => say(turn, module.expect("a task"), *word)?,
+                Step::Hold(_, deed) | Step::Try(_, _, deed) => deeds::done(turn, module.expect("a task"), *deed)?,
+                Step::Person(_, word) => deeds::said(turn, module.expect("a task"), *word)?,
+                Step::Signal(_, _, signal) => return deeds::signalled(turn, module.expect("a task"), *signal),
                 Step::Close(_) => turn.close_session(None).map(|_| json!({}))?,
                 Step::Reap => turn.reap_sessions(300).map(|_| json!({}))?,
                 Step::Pass(_) | Step::Repeat => unreachable!("they change no board"),
@@ -308,7 +259,7 @@ impl Play {
             && let Some(old) = lease_of(before, &granted)
         {
             let new = lease_of(now, &granted).expect("it was granted");
-            let free = old.lapsed || old.deadline <= now.board.dial.lease;
+            let free = old.lapsed || old.handed || old.deadline <= now.board.dial.lease;
             assert!(old.session == new.session || free, "{} was taken from a live holder", granted.module);
         }
         if let Step::Hold(at, deed) = step {
@@ -361,41 +312,12 @@ fn without_records(before: &Snapshot, now: &Snapshot) -> Snapshot {
     same
 }
 
-fn reply<T: Serialize>(answer: Answer<T>) -> Answer<Value> {
+pub(super) fn reply<T: Serialize>(answer: Answer<T>) -> Answer<Value> {
     Answer { outcome: answer.outcome, reply: serde_json::to_value(answer.reply).expect("a reply is JSON") }
 }
 
 fn grant_of(reply: &Value) -> Option<Grant> {
     serde_json::from_value(reply.get("lease")?.clone()).ok()
-}
-
-fn do_deed(turn: &mut Turn<'_>, module: &Module, deed: Deed) -> Result<Value, Refusal> {
-    match deed {
-        Deed::Heartbeat => turn.heartbeat(module, &Beat::default()).map(drop)?,
-        Deed::Finish => turn.finish_task(module, "done", Vec::new()).map(drop)?,
-        Deed::Release => turn.release(module, "no").map(drop)?,
-        Deed::Fail => turn.fail_task(module, "no").map(drop)?,
-        Deed::Block => turn.block(module, WaitFor::External, "later").map(drop)?,
-        Deed::Approve => turn.approve(module, None, "good").map(drop)?,
-        Deed::RequestChanges => turn.request_changes(module, None, "more").map(drop)?,
-    }
-    Ok(json!({}))
-}
-
-fn say(turn: &mut Turn<'_>, module: &Module, word: Word) -> Result<Value, Refusal> {
-    match word {
-        Word::Unblock => turn.unblock(module).map(drop)?,
-        Word::Cancel => turn.cancel(std::slice::from_ref(module), "no", Free::Nobody).map(drop)?,
-        Word::CancelAndFree => turn.cancel(std::slice::from_ref(module), "no", Free::Dependents).map(drop)?,
-        Word::Reopen => turn.reopen(module, "again").map(drop)?,
-        Word::Approve => turn.approve(module, None, "good").map(drop)?,
-        Word::RequestChanges => turn.request_changes(module, None, "more").map(drop)?,
-        Word::Reclaim => turn.force_reclaim(module, "now").map(drop)?,
-        Word::Urgent => {
-            turn.edit_task(module, Edit { priority: Some(0), ..Edit::default() }, Force::No).map(drop)?;
-        }
-    }
-    Ok(json!({}))
 }
 
 /// Few plays by default; `PROPTEST_CASES=5000` makes a soak of it.

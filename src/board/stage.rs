@@ -16,10 +16,14 @@ use super::tasks::NewTask;
 use super::turn::{Names, Turn};
 use crate::domain::agent::Agent;
 use crate::domain::board::{Board, Journal, StorageKind};
+use crate::domain::cursor::Cursor;
 use crate::domain::event::Event;
+use crate::domain::handoff::Handoff;
 use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::lease::Lease;
+use crate::domain::notice::Notice;
 use crate::domain::profile::{Profile, Review};
+use crate::domain::question::Question;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::Session;
 use crate::domain::task::{Candidates, Task, TaskState, TaskTexts};
@@ -27,7 +31,7 @@ use crate::domain::time::Millis;
 use crate::domain::verdict::Verdict;
 use crate::domain::workspace::Workspace;
 use crate::platform::deadline::Deadline;
-use crate::store::contract::{LeasesOf, Neighbour, SessionsOf, TaskFilter};
+use crate::store::contract::{Archive, LeasesOf, Neighbour, NoticeFilter, QuestionFilter, SessionsOf, TaskFilter};
 use crate::store::sqlite::{OpenOptions, SqliteStore};
 use crate::store::{Access, Store};
 
@@ -228,6 +232,11 @@ impl Stage {
             verdicts: tasks.iter().map(|task| t.verdicts(task.key, 10_000).expect("read")).collect(),
             leases: t.leases(LeasesOf::All, 10_000).expect("read"),
             events: t.events(0, 100_000).expect("read"),
+            notices: t.notices(&NoticeFilter { notified: true, ..NoticeFilter::default() }, 0, 100_000).expect("read"),
+            questions: t.questions(&QuestionFilter::default(), None, 10_000).expect("read"),
+            handoffs: t.handoffs(None, None, 10_000).expect("read"),
+            cursors: t.cursors(10_000).expect("read"),
+            archives: t.archives(0, 10_000).expect("read"),
             tasks,
         }
     }
@@ -247,6 +256,11 @@ pub(crate) struct Snapshot {
     pub(crate) verdicts: Vec<Vec<Verdict>>,
     pub(crate) leases: Vec<Lease>,
     pub(crate) events: Vec<Event>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) handoffs: Vec<Handoff>,
+    pub(crate) cursors: Vec<Cursor>,
+    pub(crate) archives: Vec<Archive>,
 }
 
 /// A directory in memory where there is one: nothing here is about the disk, and an fsync is most of a step.

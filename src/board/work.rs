@@ -37,7 +37,7 @@ impl Turn<'_> {
         task.step(if review { Step::Submit } else { Step::Complete }, self.now())?;
         self.save_task(&before, &mut task)?;
         if review {
-            self.call_for_review(&task);
+            self.call_for_review(&task)?;
             self.warn_without_reviewer(&task)?;
         } else {
             let data = json!({"attempt": task.attempts, "agent_id": lease.agent});
@@ -47,14 +47,16 @@ impl Turn<'_> {
         Ok(task)
     }
 
-    /// Tells those who may review a task that it waits for them.
-    pub(super) fn call_for_review(&mut self, task: &Task) {
+    /// Tells those who may review a task that it waits for them; an older call is settled by this one.
+    pub(super) fn call_for_review(&mut self, task: &Task) -> Result<(), Refusal> {
+        self.settle(&task.module, |kind| kind == EventKind::ReviewReady)?;
         let audience = match &task.reviewer {
             Some(reviewer) => Audience::Agent(reviewer.clone()),
             None => Audience::Reviewers(task.specialty.clone()),
         };
         let data = json!({"attempt": task.attempts, "agent_id": task.last_agent});
         self.notify(EventKind::ReviewReady, task, audience, data);
+        Ok(())
     }
 
     fn refuse_unconfirmed_finish(&mut self) -> Result<(), Refusal> {
@@ -83,7 +85,7 @@ impl Turn<'_> {
         self.save_task(&before, &mut task)?;
         self.event(event, module, json!({"reason": reason, "agent_id": lease.agent}));
         if kind == LeaseKind::Review {
-            self.call_for_review(&task);
+            self.call_for_review(&task)?;
         }
         Ok(task)
     }
