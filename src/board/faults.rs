@@ -11,18 +11,27 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::claims::{Overlapping, Wish};
 use super::graph::Force;
+use super::handoffs::NewHandoff;
 use super::imports::{Known, PlannedTask};
 use super::invariants;
 use super::leases::Beat;
 use super::mutation::Answer;
+use super::questions::{NewQuestion, Reply};
 use super::stage::{Guards, Snapshot, Stage, new_task, parse, person, registration};
 use super::tasks::{Edit, Hints, NewTask};
 use super::turn::Turn;
 use super::work::Free;
+use crate::domain::cursor::Stream;
+use crate::domain::event::Audience;
+use crate::domain::handoff::HandoffKind;
 use crate::domain::id::Module;
 use crate::domain::profile::{Profile, Review};
+use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Candidates, TaskState, WaitFor};
+use crate::domain::time::Millis;
+use crate::domain::workspace::WorkingTree;
+use crate::store::contract::Archive;
 use crate::store::faulty::{Died, Fault, Faulty};
 
 type Came = Result<Answer<Value>, Refusal>;
@@ -53,7 +62,7 @@ impl Scene {
         let many = |key| super::agents::Registration { max_tasks: Some(9), ..registration(key, "main") };
         let (ann, ben) = (stage.register(many("ann")).1, stage.register(many("ben")).1);
         let (old, rita) = (stage.register(many("old")).1, stage.aboard("rita", "main"));
-        for name in ["overdue", "held", "handed", "checked", "done", "failed", "free"] {
+        for name in ["overdue", "held", "handed", "checked", "done", "failed", "free", "asked", "parcel", "taken"] {
             let review = matches!(name, "handed" | "checked").then_some(Review::Required);
             stage.add(NewTask { review, ..new_task(name) });
         }
@@ -81,6 +90,15 @@ impl Scene {
             stage.act(&rita, |turn| turn.start_review(&parse("checked"), None).map(drop)).expect("reviewing");
         }
         claim(&ann, "held");
+        stage.act(&person(), |turn| turn.ask(question(Some("asked"))).map(drop)).expect("asked");
+        let rita_many = super::agents::Registration { max_tasks: Some(9), ..registration("rita", "main") };
+        let rita = stage.register(rita_many).1;
+        for name in ["parcel", "taken"] {
+            claim(&rita, name);
+            stage.act(&rita, |turn| turn.leave_handoff(handoff(name, HandoffKind::Takeover)).map(drop)).expect("left");
+        }
+        let took = stage.act(&ben, |turn| turn.claim_handoff(&parse("taken"), &Wish::default()).map(drop));
+        took.expect("taken");
         // The lease of `overdue` has run out, and no mutation has noticed yet.
         stage.pass(190);
         Self { stage, ann, ben, rita }
@@ -165,7 +183,36 @@ const USE_CASES: &[UseCase] = &[
     (pat, "approve as a person", |t| done(t.approve(&module("handed"), None, "good"))),
     (pat, "reclaim what is overdue", |t| done(t.reclaim_overdue(None))),
     (pat, "revoke a lease", |t| done(t.force_reclaim(&module("held"), "now"))),
+    (ann, "ask", |t| done(t.ask(question(Some("held"))))),
+    (pat, "ask about nothing", |t| done(t.ask(question(None)))),
+    (pat, "answer", |t| done(t.answer(QuestionId(1), &Reply::Option(2)))),
+    (pat, "withdraw a question", |t| done(t.withdraw_question(QuestionId(1)))),
+    (pat, "unblock what waits for an answer", |t| done(t.unblock(&module("asked")))),
+    (pat, "send a message", |t| done(t.send_message(Audience::Workers(None), "hello", 2))),
+    (ann, "acknowledge", |t| done(t.acknowledge(Stream::Notifications, None, Some(5)))),
+    (ann, "deliver", |t| done(t.deliver(&parse("feed"), Stream::Events, "{}", 0, 5))),
+    (pat, "prune", |t| done(t.prune(archive(2)))),
+    (pat, "set the retention", |t| done(Ok(t.set_retention(Some(9), None)))),
+    (ann, "hand over", |t| done(t.leave_handoff(handoff("held", HandoffKind::Takeover)))),
+    (pat, "leave a review bundle", |t| done(t.leave_handoff(handoff("handed", HandoffKind::Review)))),
+    (ann, "take a handoff", |t| claimed(t.claim_handoff(&module("parcel"), &Wish::default()))),
+    (rita, "withdraw a handoff", |t| done(t.withdraw_handoff(&module("parcel")))),
+    (ben, "acknowledge a handoff", |t| done(t.acknowledge_handoff(&module("taken")))),
 ];
+
+fn question(about: Option<&str>) -> NewQuestion {
+    let options = vec!["this".to_owned(), "that".to_owned()];
+    NewQuestion { module: about.map(parse), to: Audience::Humans, text: "which?".to_owned(), options, priority: 1 }
+}
+
+fn handoff(name: &str, kind: HandoffKind) -> NewHandoff {
+    NewHandoff { module: parse(name), to: None, kind, notes: "go on".to_owned(), tree: WorkingTree::default() }
+}
+
+fn archive(last: u64) -> Archive {
+    let (name, sha256) = ("events-g-1.jsonl".to_owned(), "00".to_owned());
+    Archive { first: 1, last, name, sha256, bytes: 9, at: Millis(0) }
+}
 
 /// One fault, and what the same request finds afterwards.
 fn one_fault(scene: &Scene, use_case: &UseCase, at: usize, fault: Fault, after: &Snapshot) {

@@ -39,8 +39,12 @@ pub mod retention;
 pub mod reviews;
 pub mod sessions;
 #[cfg(test)]
+mod signal_plays;
+#[cfg(test)]
 pub(crate) mod stage;
 pub mod stalled;
+#[cfg(test)]
+mod stream_model;
 pub mod streams;
 pub mod tasks;
 pub mod turn;

@@ -125,7 +125,7 @@ pub struct Committed<T> {
 }
 
 /// Whether it is time to prune is asked when so many events have come since,
-const PRUNE_ASKED_EVERY: u64 = 128;
+const PRUNE_ASKED_EVERY: u64 = 32;
 /// and, for events that grow old, at every so many revisions.
 const AGE_ASKED_EVERY: u64 = 512;
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Changer, Waiter, WaitingChanger};
-use super::lists::TasksReply;
+use super::lists::OffersReply;
 use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
@@ -109,12 +109,12 @@ impl Operation for NextClaimable {
     const GROUP: Group = Group::Status;
     const EXAMPLE: &'static str = "callboard next-claimable --agent-id worker-a";
     type Call = Waiter;
-    type Reply = TasksReply;
+    type Reply = OffersReply;
 
-    fn run(&self, call: &Waiter, app: &App) -> Result<Done<TasksReply>, Refused> {
+    fn run(&self, call: &Waiter, app: &App) -> Result<Done<OffersReply>, Refused> {
         call.caller.look(app, |look| {
             let tasks = look.claimable_views(self.specialty.as_ref(), self.limit.get())?;
-            Ok(Answer { outcome: found(look, &tasks), reply: TasksReply { tasks, next_after: None } })
+            Ok(Answer { outcome: found(look, &tasks), reply: OffersReply { tasks, next_after: None } })
         })
     }
 

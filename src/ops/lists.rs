@@ -24,6 +24,15 @@ pub struct TasksReply {
     pub next_after: Option<Module>,
 }
 
+/// Tasks that an agent could take, best first.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OffersReply {
+    /// The tasks.
+    pub tasks: Vec<TaskView>,
+    /// Always null: whoever takes the first one finds another order.
+    pub next_after: Option<Module>,
+}
+
 /// List tasks, oldest first.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

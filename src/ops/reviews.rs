@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Changer, Waiter, WaitingChanger};
 use super::claims::found;
-use super::lists::TasksReply;
+use super::lists::OffersReply;
 use super::tasks::TaskReply;
 use super::texts::Text;
 use super::values::{Limit, OneTask};
@@ -172,12 +172,12 @@ impl Operation for NextReviewable {
     const GROUP: Group = Group::Status;
     const EXAMPLE: &'static str = "callboard next-reviewable --agent-id reviewer-a";
     type Call = Waiter;
-    type Reply = TasksReply;
+    type Reply = OffersReply;
 
-    fn run(&self, call: &Waiter, app: &App) -> Result<Done<TasksReply>, Refused> {
+    fn run(&self, call: &Waiter, app: &App) -> Result<Done<OffersReply>, Refused> {
         call.caller.look(app, |look| {
             let tasks = look.reviewable_views(self.specialty.as_ref(), self.limit.get())?;
-            Ok(Answer { outcome: found(look, &tasks), reply: TasksReply { tasks, next_after: None } })
+            Ok(Answer { outcome: found(look, &tasks), reply: OffersReply { tasks, next_after: None } })
         })
     }
 

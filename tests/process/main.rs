@@ -10,5 +10,7 @@ mod project;
 mod readme;
 mod refusals;
 mod shared;
+mod signals;
 mod snapshots;
 mod storm;
+mod waiting;

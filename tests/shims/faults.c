@@ -3,6 +3,8 @@
  *   FAULT_KILL_AT    the process is killed at its n-th fsync, before it happens
  *   FAULT_STOP_AT    the process stops itself (SIGSTOP) when it opens the database's journal for the n-th time
  *   FAULT_KILL_OPEN  the process is killed when it opens a file whose path has this in it
+ *   FAULT_DEAF       watches on files are granted and never tell of anything
+ *   FAULT_NO_WATCHES there is no watch left to be had
  *   FAULT_NO_LOCKS   advisory locks say yes and do nothing
  *   FAULT_FULL_AFTER the disk is full after so many written bytes
  *   FAULT_PEAK_FILE  no fault: the process writes its peak resident size (kB) there when it ends
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,6 +48,17 @@ int fdatasync(int fd) { REAL(int, "fdatasync", int) before_sync(); return real(f
 int flock(int fd, int op) {
     REAL(int, "flock", int, int)
     return setting("FAULT_NO_LOCKS") ? 0 : real(fd, op);
+}
+
+int inotify_init1(int flags) {
+    REAL(int, "inotify_init1", int)
+    if (setting("FAULT_NO_WATCHES")) { errno = EMFILE; return -1; }
+    return real(flags);
+}
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask) {
+    REAL(int, "inotify_add_watch", int, const char *, uint32_t)
+    return real(fd, path, setting("FAULT_DEAF") ? IN_DELETE_SELF : mask);
 }
 
 static int control(const char *name, int fd, int cmd, void *argument) {

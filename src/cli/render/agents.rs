@@ -1,6 +1,6 @@
 //! Agents.
 
-use super::page::{Page, Render, when};
+use super::page::{Page, Render, Shown, when};
 use crate::board::mutation::Outcome;
 use crate::ops::agents::{AboardReply, AgentsReply};
 
@@ -32,7 +32,10 @@ impl Render for AgentsReply {
             ]
         });
         let headings = ["AGENT", "ROLES", "SPECIALTIES", "HOLDS", "CAME ABOARD"];
-        page.table(&headings, rows.collect(), "nobody has come aboard yet: callboard init-agent --thread-key KEY");
-        page.maybe("next_page", self.next_after.as_ref().map(|after| format!("callboard agents --after {after}")));
+        let empty = "nobody has come aboard yet: callboard init-agent --thread-key KEY";
+        let after = |shown: usize| format!("--after {}", self.agents[shown - 1].agent_id);
+        if page.listing(&headings, rows.collect(), empty, after) == Shown::All {
+            page.maybe("next_page", self.next_after.as_ref().map(|after| format!("--after {after}")));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Events and notifications.
 
-use super::page::{Page, Render, when};
+use super::page::{Page, Render, Shown, when};
 use crate::board::history::EventView;
 use crate::board::mutation::Outcome;
 use crate::board::streams::CursorView;
@@ -52,37 +52,40 @@ pub(in crate::cli) fn line(event: &EventView) -> String {
     text::for_terminal(&cells.iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  "))
 }
 
-/// A page of a listing stays under 4 kB: what does not fit is on the next page.
-const PAGE_MOST: usize = 3_600;
+/// Cells of a page whose rows must all be there, because they count as delivered, are cut to so many characters where they
+/// would make it long.
+const CELL: usize = 18;
 
-/// So many events as fit a page, and where the next one begins if that is not all.
-fn fitting(events: &[EventView]) -> (Vec<Vec<String>>, Option<u64>) {
-    let mut long = 0;
-    let mut rows = Vec::new();
-    for event in events {
-        let row = row(event);
-        long += row.iter().map(|cell| cell.len() + 2).sum::<usize>();
-        if long > PAGE_MOST && !rows.is_empty() {
-            return (rows, Some(event.seq - 1));
-        }
-        rows.push(row);
+/// A page that was given to a cursor's reader is shown whole; another one goes on at the next place.
+fn list(
+    events: &[EventView],
+    empty: &str,
+    next: &impl std::fmt::Display,
+    more: bool,
+    reader: Option<&CursorView>,
+    page: &mut Page,
+) {
+    let rows: Vec<Vec<String>> = events.iter().map(row).collect();
+    let shown = if reader.is_some() {
+        let is_long = rows.iter().flatten().map(String::len).sum::<usize>() > 80 * rows.len();
+        let short = |cell: String| if is_long { text::cut(&cell, CELL) } else { cell };
+        let rows = rows.into_iter().map(|row| row.into_iter().map(short).collect()).collect();
+        page.table(&HEADINGS, rows, empty);
+        Shown::All
+    } else {
+        page.listing(&HEADINGS, rows, empty, |shown| format!("--since {}", events[shown].seq - 1))
+    };
+    if shown == Shown::All {
+        let (key, flag) = if more { ("next_page", "--since ") } else { ("next_since", "") };
+        page.field(key, format!("{flag}{next}"));
     }
-    (rows, None)
-}
-
-fn list(events: &[EventView], empty: &str, next: &impl std::fmt::Display, more: bool, page: &mut Page) {
-    let (rows, cut) = fitting(events);
-    page.table(&HEADINGS, rows, empty);
-    match cut {
-        Some(place) => page.field("next_page", format!("--since {place}")),
-        None if more => page.field("next_page", format!("--since {next}")),
-        None => page.field("next_since", next),
-    }
+    cursor(reader, page);
 }
 
 /// Events out of an archive.
 pub(super) fn archived(events: &[EventView], page: &mut Page) {
-    page.table(&HEADINGS, events.iter().map(row).collect(), "no events");
+    let rows = events.iter().map(row).collect();
+    page.listing(&HEADINGS, rows, "no events", |shown| format!("--since {}", events[shown].seq - 1));
 }
 
 fn cursor(cursor: Option<&CursorView>, page: &mut Page) {
@@ -94,15 +97,13 @@ fn cursor(cursor: Option<&CursorView>, page: &mut Page) {
 
 impl Render for EventsReply {
     fn render(&self, _: Outcome, page: &mut Page) {
-        list(&self.events, "no events", &self.next_since, self.more, page);
-        cursor(self.cursor.as_ref(), page);
+        list(&self.events, "no events", &self.next_since, self.more, self.cursor.as_ref(), page);
     }
 }
 
 impl Render for NotificationsReply {
     fn render(&self, _: Outcome, page: &mut Page) {
-        list(&self.notifications, "nothing calls", &self.next_since, self.more, page);
-        cursor(self.cursor.as_ref(), page);
+        list(&self.notifications, "nothing calls", &self.next_since, self.more, self.cursor.as_ref(), page);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Handing work over.
 
-use super::page::{Page, Render, when};
+use super::page::{Page, Render, Shown, when};
 use crate::board::inbox::HandoffView;
 use crate::board::mutation::Outcome;
 use crate::ops::handoffs::{BundleReply, HandoffReply, HandoffsReply, NextHandoffReply};
@@ -55,7 +55,10 @@ impl Render for HandoffsReply {
                 when(handoff.left_at),
             ]
         });
-        page.table(&["NO", "MODULE", "KIND", "STATUS", "FOR", "BY", "LEFT"], rows.collect(), "no handoffs");
-        page.maybe("next_page", self.next_before.map(|before| format!("--before {}", before.0)));
+        let headings = ["NO", "MODULE", "KIND", "STATUS", "FOR", "BY", "LEFT"];
+        let before = |shown: usize| format!("--before {}", self.handoffs[shown - 1].handoff.0);
+        if page.listing(&headings, rows.collect(), "no handoffs", before) == Shown::All {
+            page.maybe("next_page", self.next_before.map(|before| format!("--before {}", before.0)));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Leases.
 
-use super::page::{Page, Render, when};
+use super::page::{Page, Render, more, when};
 use crate::board::mutation::Outcome;
 use crate::ops::leases::{HeartbeatReply, LeasesReply};
 
@@ -23,6 +23,7 @@ impl Render for LeasesReply {
                 if lease.lapsed { "ran out".to_owned() } else { when(lease.expires_at) },
             ]
         });
-        page.table(&["MODULE", "KIND", "AGENT", "SESSION", "UNTIL"], rows.collect(), "no leases");
+        let headings = ["MODULE", "KIND", "AGENT", "SESSION", "UNTIL"];
+        page.listing(&headings, rows.collect(), "no leases", more(self.leases.len()));
     }
 }

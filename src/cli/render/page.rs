@@ -15,12 +15,13 @@ pub(in crate::cli) trait Render {
 pub(in crate::cli) struct Page {
     text: String,
     paints: bool,
+    reserved: usize,
 }
 
 impl Page {
     /// An empty page; `paints` says whether headings may be bold.
     pub(in crate::cli) fn new(paints: bool) -> Self {
-        Self { text: String::new(), paints }
+        Self { text: String::new(), paints, reserved: 0 }
     }
 
     /// The text.
@@ -69,6 +70,63 @@ impl Page {
             self.text.push_str(&table);
         }
     }
+}
+
+/// A page of a listing stays under 4 kB; the rest of that is for what stands around it.
+const LISTING_MOST: usize = 3_300;
+/// Whoever asks for more rows than a listing has by default wants them all.
+const ROWS_BY_DEFAULT: usize = 25;
+
+impl Page {
+    /// Keeps room for so many bytes that come after a listing.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.reserved += bytes;
+    }
+
+    /// A table of a listing that stays short: what does not fit is on the next page. `go_on` says what leads there, once so
+    /// many rows are shown.
+    pub(super) fn listing(
+        &mut self,
+        headings: &[&str],
+        mut rows: Vec<Vec<String>>,
+        empty: &str,
+        go_on: impl Fn(usize) -> String,
+    ) -> Shown {
+        let all = rows.len();
+        let mut fits = all;
+        let room = LISTING_MOST.saturating_sub(self.text.len() + self.reserved);
+        if (2..=ROWS_BY_DEFAULT).contains(&all) {
+            loop {
+                let long = super::super::table::table(false, headings, rows[..fits].to_vec()).len();
+                if long <= room || fits == 1 {
+                    break;
+                }
+                // As many as an even share lets in, and one less in any case.
+                fits = (fits * room / long).clamp(1, fits - 1);
+            }
+        }
+        rows.truncate(fits);
+        self.table(headings, rows, empty);
+        if fits < all {
+            self.field("next_page", go_on(fits));
+            return Shown::Part;
+        }
+        Shown::All
+    }
+}
+
+/// How much of a listing is on its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// All that the answer has.
+    All,
+    /// Less; what leads to the rest is said.
+    Part,
+}
+
+/// What leads to more rows of a list that has no places to go on from.
+pub(super) fn more(all: usize) -> impl Fn(usize) -> String {
+    move |shown| format!("{} more: --json, or a narrower question", all - shown)
 }
 
 /// A moment without its milliseconds.

@@ -1,6 +1,6 @@
 //! Questions and answers.
 
-use super::page::{Page, Render};
+use super::page::{Page, Render, Shown};
 use crate::board::mutation::Outcome;
 use crate::board::questions::QuestionView;
 use crate::domain::text;
@@ -46,7 +46,10 @@ impl Render for QuestionsReply {
                 text::cut(question.answer.as_deref().unwrap_or(&question.question), SHOWN),
             ]
         });
-        page.table(&["QUESTION", "MODULE", "BY", "FOR", "WHAT"], rows.collect(), "no questions");
-        page.maybe("next_page", self.next_after.map(|after| format!("--after {after}")));
+        let headings = ["QUESTION", "MODULE", "BY", "FOR", "WHAT"];
+        let after = |shown: usize| format!("--after {}", self.questions[shown - 1].question_id);
+        if page.listing(&headings, rows.collect(), "no questions", after) == Shown::All {
+            page.maybe("next_page", self.next_after.map(|after| format!("--after {after}")));
+        }
     }
 }

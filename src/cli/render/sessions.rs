@@ -1,6 +1,6 @@
 //! Sessions.
 
-use super::page::{Page, Render, when};
+use super::page::{Page, Render, more, when};
 use crate::board::mutation::Outcome;
 use crate::board::pages::SessionView;
 use crate::ops::sessions::{SessionReply, SessionsReply};
@@ -25,7 +25,8 @@ const HEADINGS: [&str; 7] = ["SESSION", "AGENT", "HOST", "WINDOW", "STATUS", "LA
 
 impl Render for SessionsReply {
     fn render(&self, _: Outcome, page: &mut Page) {
-        page.table(&HEADINGS, self.sessions.iter().map(row).collect(), "no sessions");
+        let rows = self.sessions.iter().map(row).collect();
+        page.listing(&HEADINGS, rows, "no sessions", more(self.sessions.len()));
     }
 }
 

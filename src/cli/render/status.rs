@@ -36,6 +36,11 @@ fn counts(counts: &std::collections::BTreeMap<String, u64>) -> String {
     format!("{} of {} done{rest}", of("done"), of("total"))
 }
 
+/// How many bytes they take.
+fn long(lines: &[Stalled]) -> usize {
+    lines.iter().map(|line| line.what.len() + line.command.len() + 16).sum()
+}
+
 fn stalled(lines: &[Stalled], page: &mut Page) {
     for line in lines {
         page.field("stalled", format!("{}: {}", line.what, line.command));
@@ -53,7 +58,9 @@ impl Render for SummaryReply {
         }
         let busy: Vec<_> = self.active.iter().chain(&self.review).chain(&self.waiting).cloned().collect();
         if !busy.is_empty() {
-            super::tasks::table(&busy, page, "");
+            page.reserve(long(&self.stalled));
+            let rest = |shown| format!("{} more: callboard tasks --state STATE", busy.len() - shown);
+            super::tasks::table(&busy, page, "", rest);
         }
         for (what, many) in
             self.omitted.iter().filter(|(what, _)| ["active", "review", "waiting"].contains(&what.as_str()))
@@ -73,7 +80,9 @@ impl Render for StateReply {
         page.field("sessions", self.sessions.len());
         page.field("leases", self.leases.len());
         let shown = self.tasks.len().min(20);
-        super::tasks::table(&self.tasks[..shown], page, "no tasks");
+        page.reserve(long(&self.stalled));
+        let rest = |_| "callboard tasks".to_owned();
+        super::tasks::table(&self.tasks[..shown], page, "no tasks", rest);
         page.line("the whole state is in --json");
         stalled(&self.stalled, page);
     }

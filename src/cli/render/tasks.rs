@@ -1,12 +1,12 @@
 //! Tasks.
 
-use super::page::{Page, Render, when};
+use super::page::{Page, Render, Shown, more, when};
 use crate::board::mutation::Outcome;
 use crate::board::views::TaskView;
 use crate::domain::profile::Review;
 use crate::domain::task::TaskState;
 use crate::domain::text;
-use crate::ops::lists::TasksReply;
+use crate::ops::lists::{OffersReply, TasksReply};
 use crate::ops::tasks::{CancelReply, TaskReply};
 
 /// A title in a table: the rest is in `show`.
@@ -66,8 +66,8 @@ pub(super) fn state(task: &TaskView) -> String {
     }
 }
 
-/// Tasks as a table.
-pub(super) fn table(tasks: &[TaskView], page: &mut Page, empty: &str) {
+/// Tasks as a table that stays short.
+pub(super) fn table(tasks: &[TaskView], page: &mut Page, empty: &str, go_on: impl Fn(usize) -> String) -> Shown {
     let rows = tasks.iter().map(|task| {
         vec![
             task.module.to_string(),
@@ -77,7 +77,7 @@ pub(super) fn table(tasks: &[TaskView], page: &mut Page, empty: &str) {
             text::cut(&task.title, TITLE_SHOWN),
         ]
     });
-    page.table(&["MODULE", "STATE", "PRIO", "SPECIALTY", "TITLE"], rows.collect(), empty);
+    page.listing(&["MODULE", "STATE", "PRIO", "SPECIALTY", "TITLE"], rows.collect(), empty, go_on)
 }
 
 impl Render for TaskReply {
@@ -87,20 +87,27 @@ impl Render for TaskReply {
 }
 
 impl Render for TasksReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        let after = |shown: usize| format!("--after {}", self.tasks[shown - 1].module);
+        if table(&self.tasks, page, "no tasks", after) == Shown::All {
+            page.maybe("next_page", self.next_after.as_ref().map(|after| format!("--after {after}")));
+        }
+    }
+}
+
+impl Render for OffersReply {
     fn render(&self, outcome: Outcome, page: &mut Page) {
         let empty = match outcome {
-            Outcome::Done => "no tasks",
-            Outcome::Nothing => "nothing now",
             Outcome::Complete => "the board is complete",
+            Outcome::Done | Outcome::Nothing => "nothing now",
         };
-        table(&self.tasks, page, empty);
-        page.maybe("next_page", self.next_after.as_ref().map(|after| format!("--after {after}")));
+        table(&self.tasks, page, empty, more(self.tasks.len()));
     }
 }
 
 impl Render for CancelReply {
     fn render(&self, _: Outcome, page: &mut Page) {
-        table(&self.tasks, page, "nothing was cancelled");
+        table(&self.tasks, page, "nothing was cancelled", more(self.tasks.len()));
         page.list("stranded", &self.stranded);
         for command in &self.commands {
             page.field("frees it", command);

@@ -1,0 +1,333 @@
+//! The rules of notices, questions and handoffs as short plays on a real board. For tests.
+
+use super::agents::Registration;
+use super::caller::Caller;
+use super::claims::{Overlapping, Wish};
+use super::handoffs::NewHandoff;
+use super::leases::Beat;
+use super::next_action::Action;
+use super::questions::{NewQuestion, Reply};
+use super::stage::{Stage, code, new_task, parse, person, registration};
+use super::tasks::NewTask;
+use super::views::ClaimView;
+use crate::domain::agent::Role;
+use crate::domain::attempt::Outcome;
+use crate::domain::cursor::Stream;
+use crate::domain::event::{Audience, EventKind};
+use crate::domain::handoff::{HandoffKind, HandoffStatus};
+use crate::domain::id::Specialty;
+use crate::domain::notice::Resolution;
+use crate::domain::profile::{Profile, Review};
+use crate::domain::question::QuestionId;
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::task::TaskState;
+use crate::domain::workspace::WorkingTree;
+
+fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
+    stage.act(caller, |turn| turn.claim(&parse(module), &Wish::default(), Overlapping::Refuse).map(|came| came.reply))
+}
+
+fn claim_next(stage: &Stage, caller: &Caller) -> Option<String> {
+    let view = stage.act(caller, |turn| turn.claim_next(&Wish::default()).map(|came| came.reply)).expect("no refusal");
+    view.task.map(|task| task.module.to_string())
+}
+
+fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
+    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
+}
+
+/// The kinds of what still calls somebody, oldest first.
+fn calls(stage: &Stage) -> Vec<EventKind> {
+    let open = stage.snapshot().notices.into_iter().filter(|notice| notice.resolved.is_none());
+    open.map(|notice| notice.event.kind).collect()
+}
+
+fn ask(stage: &Stage, caller: &Caller, module: Option<&str>, to: &str) -> Result<QuestionId, Refusal> {
+    let new = NewQuestion {
+        module: module.map(parse),
+        to: parse(to),
+        text: "cookies or headers?".to_owned(),
+        options: vec!["cookies".to_owned(), "headers".to_owned()],
+        priority: 2,
+    };
+    let mut id = None;
+    stage.act(caller, |turn| turn.ask(new).map(|asked| id = Some(asked.question.id)))?;
+    Ok(id.expect("it was asked"))
+}
+
+fn answer(stage: &Stage, caller: &Caller, id: QuestionId, reply: &Reply) -> Result<(), Refusal> {
+    stage.act(caller, |turn| turn.answer(id, reply).map(drop))
+}
+
+fn leave(stage: &Stage, caller: &Caller, module: &str, to: Option<&str>, kind: HandoffKind) -> Result<bool, Refusal> {
+    let notes = "two tests are left".to_owned();
+    let new = NewHandoff { module: parse(module), to: to.map(parse), kind, notes, tree: WorkingTree::default() };
+    let mut agreed = false;
+    stage.act(caller, |turn| turn.leave_handoff(new).map(|(view, _)| agreed = view.agreed))?;
+    Ok(agreed)
+}
+
+fn take(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
+    stage.act(caller, |turn| turn.claim_handoff(&parse(module), &Wish::default()).map(|came| came.reply))
+}
+
+fn reviewer(key: &str, specialties: &[&str]) -> Registration {
+    let specialties = specialties.iter().map(|one| parse::<Specialty>(one)).collect();
+    Registration { roles: vec![Role::Reviewer], specialties, ..registration(key, "main") }
+}
+
+fn next(stage: &Stage, caller: &Caller) -> (Action, String) {
+    let next = stage.look(caller, |look| look.next_action(None)).reply;
+    (next.action, next.command.unwrap_or_default())
+}
+
+/// Long enough for a default lease to run out: one gap counts for at most 200 s.
+fn sleep_past_a_lease(stage: &Stage) {
+    for _ in 0..6 {
+        stage.pass(190);
+        stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
+    }
+}
+
+#[test]
+fn a_review_calls_until_it_starts_and_again_when_it_is_given_back() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, rita) = (stage.aboard("ann", "main"), stage.register(reviewer("rita", &[])).1);
+    stage.add(NewTask { review: Some(Review::Required), ..new_task("a") });
+    claim(&stage, &ann, "a").expect("claimed");
+    finish(&stage, &ann, "a").expect("handed in");
+    assert_eq!(calls(&stage), [EventKind::ReviewReady]);
+    stage.act(&rita, |turn| turn.start_review(&parse("a"), None).map(drop)).expect("started");
+    assert_eq!(calls(&stage), [], "somebody is at it");
+    let settled = stage.snapshot().notices[0].resolved.expect("it says so");
+    let started = stage.snapshot().events.into_iter().find(|event| event.kind == EventKind::ReviewStarted);
+    assert_eq!((settled.why, settled.by), (Resolution::Settled, started.map(|event| event.seq)));
+    stage.act(&rita, |turn| turn.release(&parse("a"), "no time").map(drop)).expect("given back");
+    assert_eq!(calls(&stage), [EventKind::ReviewReady]);
+    stage.act(&rita, |turn| turn.start_review(&parse("a"), None).map(drop)).expect("started");
+    sleep_past_a_lease(&stage);
+    assert_eq!(calls(&stage), [EventKind::LeaseExpired, EventKind::ReviewReady], "it ran out");
+    stage.act(&person(), |turn| turn.approve(&parse("a"), None, "good").map(drop)).expect("approved");
+    assert_eq!(calls(&stage), [EventKind::Approved, EventKind::BoardComplete]);
+}
+
+#[test]
+fn what_was_only_to_be_read_is_resolved_by_its_readers() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    let say = |to: &str| stage.act(&person(), |turn| turn.send_message(parse(to), "hello", 2).map(drop));
+    let acknowledge = |caller: &Caller| {
+        let newest = stage.snapshot().board.event_seq;
+        stage.act(caller, |turn| turn.acknowledge(Stream::Notifications, None, Some(newest)).map(drop)).expect("read");
+    };
+    say("agent:ann").expect("said");
+    say("workers").expect("said");
+    say("humans").expect("said");
+    assert_eq!(code(say("agent:nobody")), Code::UnknownAgent);
+    acknowledge(&ben);
+    assert_eq!(calls(&stage).len(), 3, "ann has read nothing, and nobody but people reads what is for people");
+    acknowledge(&ann);
+    assert_eq!(calls(&stage).len(), 1, "both workers have read it");
+    acknowledge(&person());
+    assert_eq!(calls(&stage).len(), 0);
+    assert_eq!(stage.snapshot().board.revision, 3, "words and receipts are no state");
+}
+
+#[test]
+fn an_agent_sees_what_is_for_it_and_urgent_words_come_before_new_work() {
+    let stage = Stage::new(Profile::Balanced);
+    let wanted = Registration { specialties: vec![parse("rust")], ..registration("ann", "main") };
+    let ann = stage.register(wanted).1;
+    for to in ["workers", "workers:rust", "workers:docs", "reviewers", "agent:ann", "humans"] {
+        stage.act(&person(), |turn| turn.send_message(parse(to), "hello", 2).map(drop)).expect("said");
+    }
+    let agent = stage.snapshot().agents[0].clone();
+    let belongs = stage.look(&ann, |look| look.audiences_of(&agent));
+    let names: Vec<String> = belongs.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["agent:ann", "workers", "workers:rust"]);
+    let within = |target: &str| {
+        let found = stage.look(&person(), |look| look.audiences_within(&parse::<Audience>(target)));
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(within("workers"), ["workers", "workers:docs", "workers:rust"]);
+    assert_eq!(within("workers:docs"), ["workers", "workers:docs"]);
+    stage.add(new_task("a"));
+    assert_eq!(next(&stage, &ann).0, Action::Claim, "it can wait");
+    stage.act(&person(), |turn| turn.send_message(parse("agent:ann"), "stop", 0).map(drop)).expect("said");
+    let (action, command) = next(&stage, &ann);
+    assert_eq!(action, Action::Read);
+    let last = stage.snapshot().board.event_seq - 1;
+    assert!(command.starts_with("callboard ack-notifications --agent-id ann"), "{command}");
+    let acknowledge =
+        |turn: &mut super::turn::Turn<'_>| turn.acknowledge(Stream::Notifications, None, Some(last + 1)).map(drop);
+    stage.act(&ann, acknowledge).expect("read");
+    assert_eq!(next(&stage, &ann).0, Action::Claim);
+}
+
+#[test]
+fn a_task_waits_for_its_answer_and_wakes_for_whoever_asked() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    stage.add(new_task("a"));
+    claim(&stage, &ann, "a").expect("claimed");
+    let unproven = Caller { session: None, ..ann.clone() };
+    assert_eq!(code(ask(&stage, &unproven, Some("a"), "humans")), Code::ProofRequired);
+    let first = ask(&stage, &ann, Some("a"), "humans").expect("asked");
+    let second = ask(&stage, &ann, Some("a"), "agent:ben").expect("asked");
+    assert_eq!((stage.task("a").state, calls(&stage).len()), (TaskState::Waiting, 3), "two questions, and it stands");
+    assert_eq!(code(answer(&stage, &ben, first, &Reply::Option(1))), Code::HumanRequired);
+    assert_eq!(code(answer(&stage, &ann, second, &Reply::Option(1))), Code::NotAddressed);
+    let unsure = Caller { surely_human: false, ..person() };
+    assert_eq!(code(answer(&stage, &unsure, first, &Reply::Option(1))), Code::HumanRequired);
+    assert_eq!(code(answer(&stage, &person(), first, &Reply::Option(3))), Code::InvalidValue);
+    let (action, command) = next(&stage, &ben);
+    assert_eq!(action, Action::Read);
+    assert!(command.starts_with(&format!("callboard answer {second} --option N --agent-id ben")), "{command}");
+    answer(&stage, &ben, second, &Reply::Text("headers".to_owned())).expect("answered");
+    assert_eq!(stage.task("a").state, TaskState::Waiting, "one is open");
+    answer(&stage, &person(), first, &Reply::Option(1)).expect("answered");
+    assert_eq!(stage.task("a").state, TaskState::Open);
+    let refused = answer(&stage, &person(), first, &Reply::Option(2)).expect_err("answered before");
+    assert_eq!((refused.code, refused.details["answer"].as_str()), (Code::AlreadyAnswered, Some("cookies")));
+    assert_eq!(claim_next(&stage, &ben), None, "it is kept for ann");
+    assert_eq!(next(&stage, &ann).0, Action::Answered);
+    let view = claim(&stage, &ann, "a").expect("ann goes on");
+    let told: Vec<_> = view.answers.iter().filter_map(|question| question.answer.clone()).collect();
+    assert_eq!(told, ["cookies", "headers"]);
+    assert_eq!(calls(&stage), [], "nothing calls any more");
+}
+
+#[test]
+fn a_question_that_nobody_wants_answered_wakes_its_task_too() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    for module in ["a", "b", "c"] {
+        stage.add(new_task(module));
+    }
+    let one = ask(&stage, &ann, Some("a"), "humans").expect("asked");
+    assert_eq!(code(stage.act(&ben, |turn| turn.withdraw_question(one).map(drop))), Code::NotAddressed);
+    stage.act(&ann, |turn| turn.withdraw_question(one).map(drop)).expect("withdrawn");
+    assert_eq!(stage.task("a").state, TaskState::Open);
+    let two = ask(&stage, &ann, Some("b"), "humans").expect("asked");
+    stage.act(&person(), |turn| turn.unblock(&parse("b")).map(drop)).expect("goes on without");
+    assert_eq!(code(answer(&stage, &person(), two, &Reply::Option(1))), Code::AlreadyAnswered);
+    ask(&stage, &ann, Some("c"), "humans").expect("asked");
+    stage.act(&person(), |turn| turn.fail_task(&parse("c"), "no").map(drop)).expect("failed");
+    assert_eq!(stage.snapshot().board.pending.questions, 0);
+}
+
+#[test]
+fn a_holder_hands_over_and_is_fenced_when_somebody_takes_it() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    for module in ["a", "b"] {
+        stage.add(new_task(module));
+    }
+    claim(&stage, &ann, "a").expect("claimed");
+    let unproven = Caller { session: None, ..ann.clone() };
+    assert!(!leave(&stage, &unproven, "a", None, HandoffKind::Takeover).expect("left"), "information only");
+    assert_eq!(code(take(&stage, &ben, "a")), Code::Held);
+    assert!(leave(&stage, &ann, "a", None, HandoffKind::Takeover).expect("left"));
+    assert_eq!(claim_next(&stage, &ann).as_deref(), Some("b"), "it counts for no limit, and is not offered to ann");
+    assert_eq!(next(&stage, &ben).0, Action::Handoff);
+    let view = take(&stage, &ben, "a").expect("taken");
+    assert_eq!(view.handoff.as_deref(), Some("project-plan/handoffs/a.handoff.md"));
+    assert_eq!(view.earlier[0].outcome, Some(Outcome::HandedOver));
+    let beat = stage.act(&ann, |turn| turn.heartbeat(&parse("a"), &Beat::default()).map(drop));
+    assert_eq!(code(beat), Code::StaleLease);
+    assert_eq!((stage.task("a").losses, stage.snapshot().handoffs[0].status), (0, HandoffStatus::Claimed));
+    finish(&stage, &ben, "a").expect("done");
+    assert_eq!(stage.snapshot().handoffs[0].status, HandoffStatus::Acknowledged, "handing in says that it was read");
+    assert_eq!(code(take(&stage, &ben, "b")), Code::NoHandoff);
+}
+
+#[test]
+fn a_handoff_for_one_agent_is_kept_for_it_and_can_be_taken_back() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben, carl) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"), stage.aboard("carl", "main"));
+    stage.add(new_task("a"));
+    claim(&stage, &ann, "a").expect("claimed");
+    leave(&stage, &ann, "a", Some("agent:ben"), HandoffKind::Takeover).expect("left");
+    assert_eq!(code(take(&stage, &carl, "a")), Code::NotAddressed);
+    assert_eq!(claim_next(&stage, &carl), None);
+    assert_eq!(code(stage.act(&carl, |turn| turn.withdraw_handoff(&parse("a")).map(drop))), Code::NotAddressed);
+    stage.act(&ann, |turn| turn.withdraw_handoff(&parse("a")).map(drop)).expect("taken back");
+    assert_eq!(claim_next(&stage, &ben), None, "it is ann's again");
+    leave(&stage, &ann, "a", Some("agent:ben"), HandoffKind::Takeover).expect("left");
+    assert_eq!(claim_next(&stage, &ben).as_deref(), Some("a"), "claim-next takes it with the task");
+    assert_eq!(code(stage.act(&ann, |turn| turn.acknowledge_handoff(&parse("a")).map(drop))), Code::NotAddressed);
+    stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("read");
+    stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("a receipt is given once");
+}
+
+/// Each cell of the line "takeover of an expired lease" in the table of profiles.
+#[test]
+fn taking_over_an_expired_lease_leaves_a_bundle_by_profile() {
+    for profile in [Profile::Safe, Profile::Balanced, Profile::Throughput] {
+        let stage = Stage::new(profile);
+        let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+        stage.add(new_task("a"));
+        claim(&stage, &ann, "a").expect("claimed");
+        for _ in 0..11 {
+            stage.pass(190);
+            stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
+        }
+        let view = claim(&stage, &ben, "a").expect("taken over");
+        assert_eq!(view.handoff.is_some(), profile != Profile::Throughput, "{profile}");
+        if profile == Profile::Safe {
+            assert_eq!(code(finish(&stage, &ben, "a")), Code::HandoffUnread);
+            stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("read");
+        }
+        finish(&stage, &ben, "a").expect("handed in");
+    }
+}
+
+#[test]
+fn a_review_handoff_is_taken_by_starting_the_review() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, rita) = (stage.aboard("ann", "main"), stage.register(reviewer("rita", &[])).1);
+    stage.add(NewTask { review: Some(Review::Required), ..new_task("a") });
+    claim(&stage, &ann, "a").expect("claimed");
+    finish(&stage, &ann, "a").expect("handed in");
+    leave(&stage, &ann, "a", None, HandoffKind::Review).expect("left");
+    assert_eq!(code(take(&stage, &ann, "a")), Code::OwnWork);
+    let view = take(&stage, &rita, "a").expect("taken");
+    assert!(view.approve_command.is_some() && view.handoff.is_some());
+    stage.act(&rita, |turn| turn.approve(&parse("a"), None, "good").map(drop)).expect("approved");
+    assert_eq!(stage.snapshot().handoffs[0].status, HandoffStatus::Acknowledged);
+}
+
+#[test]
+fn people_are_told_once_that_nothing_moves() {
+    let stage = Stage::new(Profile::Balanced);
+    let ann = stage.aboard("ann", "main");
+    stage.add(NewTask { state: TaskState::Draft, ..new_task("a") });
+    assert_eq!(calls(&stage), [EventKind::Stalled]);
+    stage.add(NewTask { state: TaskState::Draft, ..new_task("b") });
+    assert_eq!(calls(&stage), [EventKind::Stalled], "once");
+    let waits = stage.look(&ann, |look| look.next_action(None)).reply;
+    assert!(waits.stalled && waits.action == Action::Wait);
+    stage
+        .act(&person(), |turn| turn.confirm_tasks(&[parse("a")], super::tasks::Hints::Keep).map(|_| ()))
+        .expect("confirmed");
+    assert_eq!(calls(&stage), [], "it moves again");
+    claim(&stage, &ann, "a").expect("claimed");
+    finish(&stage, &ann, "a").expect("done");
+    assert_eq!(calls(&stage), [EventKind::Stalled], "only the draft is left");
+}
+
+#[test]
+fn nobody_aboard_for_a_field_or_a_review_is_a_standstill() {
+    let stage = Stage::new(Profile::Balanced);
+    let wanted = Registration { specialties: vec![parse("rust")], ..registration("ann", "main") };
+    let ann = stage.register(wanted).1;
+    stage.add(NewTask { specialty: Some(parse("docs")), ..new_task("a") });
+    assert_eq!(calls(&stage), [EventKind::Stalled], "nobody has docs");
+    stage.add(NewTask { review: Some(Review::Required), ..new_task("b") });
+    assert_eq!(calls(&stage), [], "ann has something to do");
+    claim(&stage, &ann, "b").expect("claimed");
+    finish(&stage, &ann, "b").expect("handed in");
+    assert_eq!(calls(&stage), [EventKind::ReviewReady, EventKind::Stalled], "nobody else is there to review it");
+    stage.aboard("ben", "main");
+    assert_eq!(calls(&stage), [EventKind::ReviewReady]);
+}
