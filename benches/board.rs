@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod waiting;
+
 /// How often each command is timed; the median counts.
 const RUNS: usize = 40;
 /// The processes of the storm.
@@ -51,6 +53,8 @@ fn main() {
         row(&format!("claim-next, 100 tasks, {name}"), ours, floor, bound);
     }
     bench.growth(&small, &large);
+    bench.events();
+    waiting::measure(&bench);
     bench.reads(&large, version);
     bench.memory(&large);
     bench.storm();
@@ -137,6 +141,32 @@ impl Bench {
             ))
         });
         pair("next-action", &|_, _| words("next-action --agent-id w"));
+    }
+
+    /// A page of events by a cursor, at a thousand and at a million.
+    fn events(&self) {
+        let board = |name: &str, many: u64| {
+            let project = self.board(name, 10);
+            let db = rusqlite::Connection::open(project.join("project-plan/coordination.db")).unwrap();
+            let fill = "WITH RECURSIVE n(seq) AS (SELECT (SELECT event_seq FROM board) + 1 UNION ALL \
+                        SELECT seq + 1 FROM n WHERE seq < ?1) \
+                        INSERT INTO events (seq, at, kind, source, module, actor, board_revision, priority, data) \
+                        SELECT seq, 1800000000000, 'claimed', 'mutation', 'task-' || (seq % 10), 'w', 3, 2, '{}' FROM n";
+            db.execute(fill, [i64::try_from(many).unwrap()]).unwrap();
+            db.execute("UPDATE board SET event_seq = ?1", [i64::try_from(many).unwrap()]).unwrap();
+            project
+        };
+        let (thousand, million) = (board("events-1000", 1_000), board("events-1000000", 1_000_000));
+        for (name, begin) in [("the newest page", "newest"), ("the first page", "0")] {
+            let read = |project: &Path, last: u64, run: usize| {
+                let since = if begin == "0" { "0".to_owned() } else { (last - 25).to_string() };
+                let cursor = format!("{begin}-{run}");
+                self.callboard(project, &["events", "--cursor-id", &cursor, "--since", &since])
+            };
+            let (at_million, at_thousand) =
+                paired(|run| read(&million, 1_000_000, run), |run| read(&thousand, 1_000, run));
+            row(&format!("events --cursor-id, {name} of 1,000,000 against 1,000"), at_million, at_thousand, 1.3);
+        }
     }
 
     /// A task that the worker holds, with its token: read from the database, because no list prints tokens.
