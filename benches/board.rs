@@ -25,6 +25,9 @@ struct Bench {
     directory: PathBuf,
 }
 
+/// A part of the table, and what measures it.
+type Part = (&'static str, fn(&Bench));
+
 fn path(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("scripts/bench.sh sets {name}")))
 }
@@ -41,23 +44,19 @@ fn main() {
         directory: path("BENCH_DIR"),
     };
     println!("| figure | measured | floor | ratio | bound |\n| --- | --- | --- | --- | --- |");
-    let (small, large) = (bench.board("small", 100), bench.board("large", 100_000));
-    let version = median(|_| bench.callboard(&small, &["--version"]));
-    for (name, sync_us, bound) in [("1 ms fsync", 1_000, 1.3), ("disk as it is", 0, 2.5)] {
-        let floor_dir = bench.floor_board(&format!("floor-{sync_us}"), 100);
-        let board = bench.board(&format!("claims-{sync_us}"), 100);
-        let (ours, floor) = paired(
-            |_| bench.slow(bench.callboard(&board, &["claim-next", "--agent-id", "w", "--quiet"]), sync_us),
-            |_| bench.slow(bench.floor_command(&floor_dir, "claim"), sync_us),
-        );
-        row(&format!("claim-next, 100 tasks, {name}"), ours, floor, bound);
+    // BENCH_PART names one of them; all are run without it.
+    let wanted = std::env::var("BENCH_PART").ok().filter(|part| !part.is_empty());
+    let parts: [Part; 6] = [
+        ("claims", Bench::claims),
+        ("growth", Bench::growth),
+        ("events", Bench::events),
+        ("waiting", waiting::measure),
+        ("reads", Bench::reads),
+        ("storm", Bench::storm),
+    ];
+    for (_, part) in parts.iter().filter(|(name, _)| wanted.as_deref().is_none_or(|wanted| wanted == *name)) {
+        part(&bench);
     }
-    bench.growth(&small, &large);
-    bench.events();
-    waiting::measure(&bench);
-    bench.reads(&large, version);
-    bench.memory(&large);
-    bench.storm();
 }
 
 fn row(name: &str, measured: Duration, floor: Duration, bound: f64) {
@@ -117,14 +116,27 @@ impl Bench {
         directory
     }
 
+    fn claims(&self) {
+        for (name, sync_us, bound) in [("1 ms fsync", 1_000, 1.3), ("disk as it is", 0, 2.5)] {
+            let floor_dir = self.floor_board(&format!("floor-{sync_us}"), 100);
+            let board = self.board(&format!("claims-{sync_us}"), 100);
+            let (ours, floor) = paired(
+                |_| self.slow(self.callboard(&board, &["claim-next", "--agent-id", "w", "--quiet"]), sync_us),
+                |_| self.slow(self.floor_command(&floor_dir, "claim"), sync_us),
+            );
+            row(&format!("claim-next, 100 tasks, {name}"), ours, floor, bound);
+        }
+    }
+
     /// The same command at 100 tasks and at 100,000.
-    fn growth(&self, small: &Path, large: &Path) {
+    fn growth(&self) {
+        let (small, large) = (self.board("small", 100), self.board("large", 100_000));
         let pair = |name: &str, arguments: &dyn Fn(&Path, usize) -> Vec<String>| {
             let command = |project: &Path, run| {
                 let arguments = arguments(project, run);
                 self.callboard(project, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
             };
-            let (at_large, at_small) = paired(|run| command(large, run), |run| command(small, run));
+            let (at_large, at_small) = paired(|run| command(&large, run), |run| command(&small, run));
             row(&format!("{name}, 100,000 tasks against 100"), at_large, at_small, 1.3);
         };
         let words = |line: &str| line.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
@@ -177,7 +189,9 @@ impl Bench {
         db.query_row(query, [at], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     }
 
-    fn reads(&self, large: &Path, version: Duration) {
+    fn reads(&self) {
+        let large = self.board("reads", 100_000);
+        let version = median(|_| self.callboard(&large, &["--version"]));
         let bound = version * 2 + Duration::from_millis(3);
         for line in [
             "summary",
@@ -196,9 +210,10 @@ impl Bench {
             "leases",
         ] {
             let arguments: Vec<&str> = line.split(' ').collect();
-            let time = median(|_| self.callboard(large, &arguments));
+            let time = median(|_| self.callboard(&large, &arguments));
             row(&format!("{line}, 100,000 tasks (bound: twice --version and 3 ms)"), time, bound, 1.0);
         }
+        self.memory(&large);
     }
 
     /// Peak memory: the highest resident size that the process itself reports when it ends.

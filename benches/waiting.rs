@@ -10,7 +10,7 @@ use super::{Bench, done, paired, row};
 /// The windows that wait on one board.
 const WINDOWS: usize = 50;
 /// How often one of them is woken.
-const WAKES: usize = 100;
+const WAKES: usize = 200;
 /// How often where no file event arrives.
 const DEAF_WAKES: usize = 20;
 /// For how long idle windows are watched.
@@ -55,20 +55,20 @@ impl<'a> Windows<'a> {
     /// Waits until all of them sleep: their start is not what is measured.
     fn settle(&self) {
         std::thread::sleep(Duration::from_millis(500));
-        let mut before = self.ticks();
+        let mut before = self.busy();
         loop {
             std::thread::sleep(Duration::from_millis(300));
-            let now = self.ticks();
-            if now - before <= 2 {
+            let now = self.busy();
+            if now.saturating_sub(before) <= Duration::from_millis(20) {
                 return;
             }
             before = now;
         }
     }
 
-    /// The processor time of all of them so far, in ticks of 10 ms.
-    fn ticks(&self) -> u64 {
-        self.children.iter().map(|child| ticks(child.id())).sum()
+    /// The processor time of all of them so far.
+    fn busy(&self) -> Duration {
+        self.children.iter().map(|child| busy(child.id())).sum()
     }
 
     /// Adds the task that a window waits for. Says how long it was from the commit to the whole answer.
@@ -120,16 +120,20 @@ fn changed(path: &Path) -> SystemTime {
     }
 }
 
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let number = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    number(11) + number(12)
+/// How long the threads of a process have run, as the scheduler counts it.
+fn busy(pid: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort();
-    times[(times.len() * percent / 100).min(times.len() - 1)]
+    // The nearest rank.
+    times[(times.len() * percent).div_ceil(100).max(1) - 1]
 }
 
 fn figure(name: &str, measured: Duration, bound: &str) {
@@ -142,14 +146,20 @@ pub(super) fn measure(bench: &Bench) {
     figure("wake-up with 50 windows, from commit to answer, p50", percentile(&mut woken, 50), "20 ms");
     figure("wake-up with 50 windows, from commit to answer, p99", percentile(&mut woken, 99), "100 ms");
     windows.settle();
-    let before = windows.ticks();
+    let before = windows.busy();
     std::thread::sleep(IDLE);
-    let busy = Duration::from_millis((windows.ticks() - before) * 10);
+    let busy = windows.busy().saturating_sub(before);
     println!(
         "| 50 idle windows, part of one core | {:.2} % | | | 2 % |",
         100.0 * busy.as_secs_f64() / IDLE.as_secs_f64()
     );
-    let alone = bench.board("writer-alone", 100);
+    // The same board without the windows: what is on a board costs as well.
+    let alone = bench.directory.join("writer-alone");
+    done({
+        let mut copy = Command::new("cp");
+        copy.arg("-r").arg(&windows.board).arg(&alone);
+        copy
+    });
     let write = |board: &Path, run: usize| {
         bench.callboard(board, &["add-task", &format!("of-no-concern-{run}"), "--title", "T", "--specialty", "other"])
     };

@@ -51,7 +51,8 @@ fn write(directory: &Path, told: &Pulse, writer: &str) -> Result<(), PlatformErr
         event_seq: *event_seq,
         next_deadline: next_deadline.map_or(0, |deadline| deadline.0),
     };
-    pulse.write(directory, writer)
+    pulse.write(directory, writer)?;
+    Bells::pull(directory, writer)
 }
 
 /// What the pulse says that pages must show; none where there is none or it is not whole.

@@ -134,6 +134,7 @@ impl Turn<'_> {
         };
         handoff.key = self.store.insert_handoff(&handoff, &json)?;
         self.board.pending.handoffs += 1;
+        self.board.pending.left += 1;
         self.touched = Touched::State;
         self.rung.insert(Topic::Handoffs);
         Ok(handoff)

@@ -206,6 +206,7 @@ fn questions(now: &Snapshot) {
         |key| now.questions.iter().any(|q| q.end.is_none() && q.task.as_ref().is_some_and(|(task, _)| *task == key));
     let count = now.questions.iter().filter(|question| question.end.is_none()).count();
     assert_eq!(now.board.pending.questions, count as u64, "open questions are counted");
+    assert_eq!(now.board.pending.asked, now.questions.len() as u64, "questions are counted");
     for task in &now.tasks {
         let waits = task.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer);
         assert_eq!(waits, open(task.key), "{} waits for an answer as long as a question is open", task.module);
@@ -215,6 +216,7 @@ fn questions(now: &Snapshot) {
 fn handoffs(now: &Snapshot) {
     let live: Vec<_> = now.handoffs.iter().filter(|handoff| handoff.status.is_live()).collect();
     assert_eq!(now.board.pending.handoffs, live.len() as u64, "live handoffs are counted");
+    assert_eq!(now.board.pending.left, now.handoffs.len() as u64, "handoffs are counted");
     for handoff in &live {
         let task = now.tasks.iter().find(|task| task.key == handoff.task).expect("a handoff of a task");
         assert!(!task.state.is_final(), "the handoff of {} outlives it", task.module);

@@ -143,6 +143,9 @@ impl Look<'_> {
 
     /// The answered questions of a task, oldest first.
     pub(super) fn answers(&self, task: TaskKey) -> Result<Vec<QuestionView>, Refusal> {
+        if self.board.pending.asked == self.board.pending.questions {
+            return Ok(Vec::new());
+        }
         let status = Some(QuestionStatus::Answered);
         let filter = QuestionFilter { status, task: Some(task), ..QuestionFilter::default() };
         let mut found = self.store.questions(&filter, None, QUESTIONS_READ)?;
@@ -186,6 +189,7 @@ impl Turn<'_> {
         let module = new.module.as_ref();
         question.event = self.push_event(EventKind::Question, module, Some(new.to), question.priority, data);
         self.board.pending.questions += 1;
+        self.board.pending.asked += 1;
         self.touched = Touched::State;
         self.rung.insert(Topic::Questions);
         Ok(Asked { question, task })

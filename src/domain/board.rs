@@ -71,7 +71,7 @@ pub struct Board {
     pub pending: Pending,
 }
 
-/// How much waits for somebody.
+/// How much waits for somebody, and how much ever did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     /// Unresolved notifications.
@@ -80,6 +80,10 @@ pub struct Pending {
     pub questions: u64,
     /// Handoffs that wait for somebody or for a receipt.
     pub handoffs: u64,
+    /// Questions that were ever asked.
+    pub asked: u64,
+    /// Handoffs that were ever left.
+    pub left: u64,
 }
 
 /// How many tasks there are in each state. Kept by the mutations, so that no page counts rows.

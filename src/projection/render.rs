@@ -195,10 +195,9 @@ impl std::io::Write for Bounded {
 fn handoff_index(picture: &Picture) -> String {
     #[derive(Serialize)]
     struct Index<'a> {
-        revision: u64,
         handoffs: &'a [HandoffView],
     }
-    let index = Index { revision: picture.board.revision, handoffs: &picture.handoffs };
+    let index = Index { handoffs: &picture.handoffs };
     let mut text = serde_json::to_string(&index).expect("handoffs have a JSON form");
     text.push('\n');
     text

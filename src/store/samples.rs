@@ -37,7 +37,7 @@ pub(super) fn board() -> Board {
         pruned_through: 3,
         retention: Retention { max_rows: Some(13), max_age_days: Some(14) },
         stalled_by: Some(4),
-        pending: Pending { notifications: 15, questions: 16, handoffs: 17 },
+        pending: Pending { notifications: 15, questions: 16, handoffs: 17, asked: 18, left: 19 },
     }
 }
 

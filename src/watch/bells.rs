@@ -14,6 +14,9 @@ use crate::platform::file::{self, Durability};
 
 /// The name of the file.
 pub const NAME: &str = "bells";
+/// The name of the file that waiters watch. Nothing is in it, and setting its times is one event and no more: opening,
+/// writing and closing a file would be three, for each of fifty waiters.
+pub const ROPE: &str = "bell-rope";
 /// How many there are: few topics are in use at once, and all bells fit a page of memory.
 pub const COUNT: usize = 512;
 /// The whole length, in bytes.
@@ -60,6 +63,17 @@ impl Bells {
         match file::write_over(&path, &content) {
             Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => {
                 file::replace(&path, &content, writer, Durability::Disposable)
+            }
+            other => other,
+        }
+    }
+
+    /// Tells the system's watchers of `directory`. Best done after the pulse was written.
+    pub fn pull(directory: &Path, writer: &str) -> Result<(), PlatformError> {
+        let rope = directory.join(ROPE);
+        match file::set_times_now(&rope) {
+            Err(error) if error.io_kind() == Some(std::io::ErrorKind::NotFound) => {
+                file::replace(&rope, b"", writer, Durability::Disposable)
             }
             other => other,
         }

@@ -1,7 +1,6 @@
 //! `pulse`: 64 bytes that tell a waiting process whether anything changed.
 //!
-//! Written in place under the board's lock after each commit: replacing the file would wake every waiter a dozen times,
-//! and each of them would open the new one and so wake all the others. A reader keeps it open. Its last field is a check,
+//! Written in place under the board's lock after each commit, so that a reader can keep it open. Its last field is a check,
 //! because a reader may see half of a write.
 //!
 //! A crash between commit and pulse leaves it behind until the next mutation, so whoever waits on it also looks from time

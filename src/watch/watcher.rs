@@ -1,7 +1,7 @@
 //! A waiting process's ear.
 //!
-//! It keeps the pulse and the bells open and sleeps on `notify` for that one file; at intervals it reads them also
-//! without being told, because a change made on another host raises no event and no error. Reading raises none either, so
+//! It keeps the pulse and the bells open and sleeps on `notify` for the rope; at intervals it reads them also without being
+//! told, because a change made on another host raises no event and no error. Reading raises none either, so
 //! waiters do not wake each other.
 //!
 //! **Invariants.** [`Watcher::mark`] is taken before the board is looked at. A commit writes both files before it lets go
@@ -11,11 +11,11 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use notify::event::{EventKind, ModifyKind};
-use notify::{RecursiveMode, Watcher as _};
+use notify::{EventKind, RecursiveMode, Watcher as _};
 
 use super::bells::{self, Bells};
 use super::pulse::{self, Pulse};
@@ -24,8 +24,10 @@ use crate::platform::deadline::Deadline;
 use crate::platform::entropy::jitter;
 use crate::platform::file;
 
-/// How often a local board's pulse is read without being told.
-const LOCAL_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a local board's pulse is read where the system cannot tell of changes,
+const DEAF_INTERVAL: Duration = Duration::from_millis(250);
+/// and where it can: only for what it fails to tell.
+const LOCAL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a shared board's, at least;
 const SHARED_INTERVAL: Duration = Duration::from_secs(1);
 /// up to so many milliseconds more, so that the hosts' reads spread out.
@@ -41,34 +43,37 @@ pub struct Places {
 }
 
 /// A waiting process's ear.
-#[derive(Debug)]
 pub struct Watcher {
-    near: Near,
+    post: Arc<Mutex<Post>>,
     far: Option<PathBuf>,
-    told: Receiver<()>,
-    teller: Teller,
+    told: Receiver<Woken>,
+    teller: SyncSender<Woken>,
+    system: Option<notify::RecommendedWatcher>,
     /// Why changes are found by reading alone, where the system tells of none.
     pub deaf: Option<String>,
 }
 
-/// What tells of changes, and the way it tells.
-struct Teller {
-    system: Option<notify::RecommendedWatcher>,
-    sender: SyncSender<()>,
+/// What both the process and whoever tells it of changes look at.
+struct Post {
+    near: Near,
+    waits: Option<Waits>,
 }
 
-impl std::fmt::Debug for Teller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Teller").field("system", &self.system.is_some()).finish_non_exhaustive()
-    }
+/// What is waited for.
+struct Waits {
+    said: Said,
+    ear: Ear,
+    /// The last pulse that was seen: while it is the same, nothing else has to be read.
+    known: Option<Pulse>,
 }
 
-/// Both files of a directory, kept open.
+/// The files of a directory, kept open.
 #[derive(Debug)]
 struct Near {
     directory: PathBuf,
     pulse: Option<File>,
     bells: Option<File>,
+    rope: Option<File>,
 }
 
 /// What was said at one moment.
@@ -111,58 +116,64 @@ impl Watcher {
     /// Begins to listen. Where the system cannot tell of changes, [`Watcher::deaf`] says why, and waiting goes on by
     /// reading.
     pub fn new(places: Places) -> Self {
-        let (sender, told) = sync_channel(1);
-        let mut watcher = Self {
-            near: Near { directory: places.near, pulse: None, bells: None },
-            far: places.far,
-            told,
-            teller: Teller { system: None, sender },
-            deaf: None,
-        };
+        let (teller, told) = sync_channel(1);
+        let near = Near { directory: places.near, pulse: None, bells: None, rope: None };
+        let post = Arc::new(Mutex::new(Post { near, waits: None }));
+        let mut watcher = Self { post, far: places.far, told, teller, system: None, deaf: None };
         watcher.arm();
         watcher
     }
 
-    /// Opens the files that have the names now, and asks the system to tell of changes of the pulse.
+    fn post(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the files that have the names now, and asks the system to tell when the rope is pulled.
     fn arm(&mut self) {
-        self.near.open();
-        self.teller.system = None;
-        if self.near.pulse.is_none() || self.deaf.is_some() {
-            return;
-        }
-        match self.teller.listen(&self.near.directory.join(pulse::NAME)) {
-            Ok(system) => self.teller.system = Some(system),
+        self.system = None;
+        let rope = {
+            let mut post = self.post();
+            post.near.open();
+            post.near.rope.is_some().then(|| post.near.directory.join(bells::ROPE))
+        };
+        let Some(rope) = rope.filter(|_| self.deaf.is_none()) else { return };
+        match listen(&rope, Arc::clone(&self.post), self.teller.clone()) {
+            Ok(system) => self.system = Some(system),
             Err(error) => self.deaf = Some(error.to_string()),
+        }
+    }
+
+    fn arm_again_if_replaced(&mut self) {
+        let is_replaced = self.post().near.is_replaced();
+        if is_replaced {
+            self.arm();
         }
     }
 
     /// What the files say now.
     pub fn mark(&mut self) -> Mark {
-        if self.near.is_replaced() {
-            self.arm();
-        }
-        while self.told.try_recv().is_ok() {}
-        let near = Said { pulse: self.near.pulse(), bells: self.near.bells() };
-        Mark { near, far: self.far.as_deref().map(Said::read) }
+        self.arm_again_if_replaced();
+        Mark { near: self.post().near.said(), far: self.far.as_deref().map(Said::read) }
     }
 
     /// Sleeps until a bell of `ear` differs from `mark`, the next deadline is another, or `until` has come.
     pub fn wait(&mut self, mark: &mut Mark, ear: &Ear, until: Deadline) -> Woken {
-        let mut known = mark.near.pulse.clone();
-        let mut is_round = true;
+        let said = mark.near.clone();
+        self.post().waits = Some(Waits { known: said.pulse.clone(), said, ear: ear.clone() });
+        while self.told.try_recv().is_ok() {}
+        let woken = self.listen_until(mark, ear, until);
+        let waits = self.post().waits.take();
+        mark.near = waits.map_or_else(|| mark.near.clone(), |waits| waits.said);
+        woken
+    }
+
+    fn listen_until(&mut self, mark: &mut Mark, ear: &Ear, until: Deadline) -> Woken {
         loop {
-            if is_round && self.near.is_replaced() {
-                self.arm();
+            self.arm_again_if_replaced();
+            if let Some(woken) = self.post().hear() {
+                return woken;
             }
-            let now = self.near.pulse();
-            if now.is_none() || now != known {
-                if let Some(woken) = mark.near.differ(&Said { pulse: now.clone(), bells: self.near.bells() }, ear) {
-                    return woken;
-                }
-                known = now;
-            }
-            if is_round
-                && let (Some(before), Some(far)) = (&mut mark.far, self.far.as_deref())
+            if let (Some(before), Some(far)) = (&mut mark.far, self.far.as_deref())
                 && let Some(woken) = before.differ(&Said::read(far), ear)
             {
                 return woken;
@@ -173,18 +184,49 @@ impl Watcher {
             }
             let interval = match &self.far {
                 Some(_) => SHARED_INTERVAL + Duration::from_millis(jitter(SHARED_SPREAD_MS)),
+                None if self.system.is_none() => DEAF_INTERVAL,
                 None => LOCAL_INTERVAL,
             };
-            is_round = match self.told.recv_timeout(left.min(interval)) {
-                Ok(()) => false,
-                Err(RecvTimeoutError::Timeout) => true,
-                // The teller keeps a sender; without one, reading goes on.
-                Err(RecvTimeoutError::Disconnected) => {
-                    until.nap(interval);
-                    true
-                }
-            };
+            // The watcher keeps a teller itself, so the channel never closes.
+            if let Ok(woken) = self.told.recv_timeout(left.min(interval)) {
+                return woken;
+            }
         }
+    }
+}
+
+/// Asks the system to tell when the rope is pulled. What does not concern whoever waits is dropped by the thread that hears
+/// of it: then only that one was woken.
+fn listen(
+    rope: &Path,
+    post: Arc<Mutex<Post>>,
+    teller: SyncSender<Woken>,
+) -> notify::Result<notify::RecommendedWatcher> {
+    let mut system = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Others open the file when they begin to wait.
+        if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+            return;
+        }
+        let heard = post.lock().unwrap_or_else(PoisonError::into_inner).hear();
+        if let Some(woken) = heard {
+            // A full channel has told it already.
+            let _ = teller.try_send(woken);
+        }
+    })?;
+    system.watch(rope, RecursiveMode::NonRecursive)?;
+    Ok(system)
+}
+
+impl Post {
+    /// What has changed for whoever waits, if anything has.
+    fn hear(&mut self) -> Option<Woken> {
+        let waits = self.waits.as_mut()?;
+        let pulse = self.near.pulse();
+        if pulse.is_some() && pulse == waits.known {
+            return None;
+        }
+        waits.known.clone_from(&pulse);
+        waits.said.differ(&Said { pulse, bells: self.near.bells() }, &waits.ear)
     }
 }
 
@@ -212,19 +254,24 @@ impl Said {
 
 impl Near {
     fn open(&mut self) {
-        self.pulse = file::open_to_read(&self.directory.join(pulse::NAME)).ok();
-        self.bells = file::open_to_read(&self.directory.join(bells::NAME)).ok();
+        let open = |name| file::open_to_read(&self.directory.join(name)).ok();
+        (self.pulse, self.bells, self.rope) = (open(pulse::NAME), open(bells::NAME), open(bells::ROPE));
     }
 
     /// True when a file has appeared, gone, or is another than the open one.
     fn is_replaced(&self) -> bool {
-        [(&self.pulse, pulse::NAME), (&self.bells, bells::NAME)].into_iter().any(|(open, name)| {
+        let files = [(&self.pulse, pulse::NAME), (&self.bells, bells::NAME), (&self.rope, bells::ROPE)];
+        files.into_iter().any(|(open, name)| {
             let path = self.directory.join(name);
             match open {
                 Some(open) => !file::is_still_named(open, &path),
                 None => path.exists(),
             }
         })
+    }
+
+    fn said(&self) -> Said {
+        Said { pulse: self.pulse(), bells: self.bells() }
     }
 
     fn pulse(&self) -> Option<Pulse> {
@@ -242,29 +289,6 @@ impl Near {
     }
 }
 
-impl Teller {
-    fn listen(&self, path: &Path) -> notify::Result<notify::RecommendedWatcher> {
-        let sender = self.sender.clone();
-        let mut system = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let is_news = match event {
-                // Only the content counts: opening and closing the file is told as well.
-                Ok(event) => match event.kind {
-                    EventKind::Access(_) => false,
-                    EventKind::Modify(kind) => !matches!(kind, ModifyKind::Metadata(_)),
-                    _ => true,
-                },
-                Err(_) => true,
-            };
-            if is_news {
-                // A full channel has told it already; a closed one has nobody left to tell.
-                let _ = sender.try_send(());
-            }
-        })?;
-        system.watch(path, RecursiveMode::NonRecursive)?;
-        Ok(system)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -277,6 +301,7 @@ mod tests {
         bells.write(directory, "t").expect("written");
         let pulse = Pulse { generation: "g".into(), revision, ..Pulse::default() };
         pulse.write(directory, "t").expect("written");
+        Bells::pull(directory, "t").expect("pulled");
     }
 
     fn places(near: &Path, far: Option<&Path>) -> Places {
@@ -317,7 +342,7 @@ mod tests {
         write(directory.path(), 1, &Topic::Crew);
         assert_eq!(watcher.wait(&mut mark, &ear, soon(60_000)), Woken::Changed);
         let mut mark = watcher.mark();
-        for name in [pulse::NAME, bells::NAME] {
+        for name in [pulse::NAME, bells::NAME, bells::ROPE] {
             std::fs::remove_file(directory.path().join(name)).expect("removed");
         }
         write(directory.path(), 2, &Topic::Crew);

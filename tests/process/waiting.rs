@@ -208,7 +208,7 @@ fn no_wake_up_is_missed() {
     let waiters = 20;
     let rounds: usize = std::env::var("CALLBOARD_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
     for n in 0..waiters {
-        project.ok(&["init-agent", "--thread-key", &format!("w{n}"), "--max-tasks", "100000"]);
+        project.ok(&["init-agent", "--thread-key", &format!("w{n}"), "--max-tasks", "60000"]);
     }
     let mut dice = 7u64;
     let mut delay = |most_ms: u64| {

@@ -14,14 +14,15 @@ use crate::store::error::StoreError;
 
 const BOARD: &str = "SELECT generation, name, revision, presence, event_seq, mode, profile, journal, created_at, wall, \
      lease_clock, draft, open, active, waiting, review, done, failed, cancelled, offered, unready, pruned_through, \
-     keep_rows, keep_days, stalled_by, open_notifications, open_questions, live_handoffs FROM board";
+     keep_rows, keep_days, stalled_by, open_notifications, open_questions, live_handoffs, \
+     questions_asked, handoffs_left FROM board";
 
 const PUT_BOARD: &str = "INSERT OR REPLACE INTO board (one, generation, name, revision, presence, event_seq, mode, \
      profile, journal, created_at, wall, lease_clock, draft, open, active, waiting, review, done, failed, cancelled, \
      offered, unready, pruned_through, keep_rows, keep_days, stalled_by, open_notifications, open_questions, \
-     live_handoffs) \
+     live_handoffs, questions_asked, handoffs_left) \
      VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-     ?23, ?24, ?25, ?26, ?27, ?28)";
+     ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
 
 const HOST_RECORD: &str = "SELECT boot_clock, lease_clock FROM hosts WHERE host = ?1 AND boot = ?2";
 
@@ -54,6 +55,8 @@ impl Boards for SqliteTransaction<'_> {
                     notifications: count(row, 25)?,
                     questions: count(row, 26)?,
                     handoffs: count(row, 27)?,
+                    asked: count(row, 28)?,
+                    left: count(row, 29)?,
                 },
             })
         })?;
@@ -91,6 +94,8 @@ impl Boards for SqliteTransaction<'_> {
             number(board.pending.notifications),
             number(board.pending.questions),
             number(board.pending.handoffs),
+            number(board.pending.asked),
+            number(board.pending.left),
         ];
         self.change_one("the board", PUT_BOARD, values)
     }

@@ -9,6 +9,8 @@ ALTER TABLE board ADD COLUMN stalled_by INTEGER CHECK (stalled_by > 0);
 ALTER TABLE board ADD COLUMN open_notifications INTEGER NOT NULL DEFAULT 0 CHECK (open_notifications >= 0);
 ALTER TABLE board ADD COLUMN open_questions INTEGER NOT NULL DEFAULT 0 CHECK (open_questions >= 0);
 ALTER TABLE board ADD COLUMN live_handoffs INTEGER NOT NULL DEFAULT 0 CHECK (live_handoffs >= 0);
+ALTER TABLE board ADD COLUMN questions_asked INTEGER NOT NULL DEFAULT 0 CHECK (questions_asked >= open_questions);
+ALTER TABLE board ADD COLUMN handoffs_left INTEGER NOT NULL DEFAULT 0 CHECK (handoffs_left >= live_handoffs);
 
 -- True once its holder agreed that somebody else takes it over.
 ALTER TABLE leases ADD COLUMN handed INTEGER NOT NULL DEFAULT 0 CHECK (handed IN (0, 1));
