@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use fs2::FileExt as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-const SCHEMA: &str = include_str!("../src/store/sqlite/format_1.sql");
+const SCHEMA: [&str; 2] =
+    [include_str!("../src/store/sqlite/format_1.sql"), include_str!("../src/store/sqlite/format_2.sql")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -58,10 +59,10 @@ fn make(directory: &Path, tasks: i64) {
     std::fs::create_dir_all(directory).unwrap();
     let db = open(directory);
     db.execute_batch("BEGIN").unwrap();
-    db.execute_batch(SCHEMA).unwrap();
+    SCHEMA.iter().for_each(|format| db.execute_batch(format).unwrap());
     db.execute(
         "INSERT INTO board VALUES (1, 'g', 'floor', 1, 0, 0, 'shared_board', 'balanced', 'truncate', 0, 0, 0, 0, ?1, 0, \
-         0, 0, 0, 0, 0, ?1, 0)",
+         0, 0, 0, 0, 0, ?1, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0)",
         [tasks],
     )
     .unwrap();
@@ -118,7 +119,7 @@ fn claim(db: &Connection) -> ExitCode {
         .unwrap();
     let attempt = db.last_insert_rowid();
     db.execute(
-        "INSERT INTO leases VALUES (?1, 'work', 'm', ?2, 'a', 's', 1, ?3, 900, ?4, ?4, 0)",
+        "INSERT INTO leases VALUES (?1, 'work', 'm', ?2, 'a', 's', 1, ?3, 900, ?4, ?4, 0, 0)",
         params![task, attempt, format!("token-{seq}"), seq],
     )
     .unwrap();
