@@ -59,7 +59,9 @@ fn make(directory: &Path, tasks: i64) {
     std::fs::create_dir_all(directory).unwrap();
     let db = open(directory);
     db.execute_batch("BEGIN").unwrap();
-    SCHEMA.iter().for_each(|format| db.execute_batch(format).unwrap());
+    for format in SCHEMA {
+        db.execute_batch(format).unwrap();
+    }
     db.execute(
         "INSERT INTO board VALUES (1, 'g', 'floor', 1, 0, 0, 'shared_board', 'balanced', 'truncate', 0, 0, 0, 0, ?1, 0, \
          0, 0, 0, 0, 0, ?1, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0)",

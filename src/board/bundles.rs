@@ -22,12 +22,14 @@ use crate::domain::workspace::{WorkingTree, Workspace};
 
 /// A long text in a bundle, in characters; `show` has it whole.
 const TEXT_SHOWN: usize = 4_000;
-/// A list in a bundle.
-const LIST_SHOWN: usize = 50;
+/// A list in a bundle,
+const LIST_SHOWN: usize = 30;
+/// and one of its lines, in characters.
+const LINE_SHOWN: usize = 300;
 /// The attempts of a bundle, newest first.
 const ATTEMPTS_SHOWN: usize = 5;
 /// A summary of an attempt, a dependency or a verdict, in characters.
-const SUMMARY_SHOWN: usize = 1_000;
+const SUMMARY_SHOWN: usize = 600;
 
 /// What is handed over with a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,7 +158,7 @@ impl Look<'_> {
             priority: task.priority,
             specialty: task.specialty.clone(),
             goal: text::cut(&view.body, TEXT_SHOWN),
-            acceptance: cut_list(view.acceptance.iter().map(|one| text::cut(one, SUMMARY_SHOWN))),
+            acceptance: cut_list(view.acceptance.into_iter()),
             owned_paths: view.owned_paths.into_iter().take(LIST_SHOWN).collect(),
             dependencies,
             workspace: parcel.workspace.or_else(|| newest.map(|attempt| attempt.workspace.clone())).unwrap_or_default(),
@@ -167,7 +169,13 @@ impl Look<'_> {
             open_questions: cut_list(
                 self.open_questions(task.key)?.into_iter().map(|question| said(&question_view(question))),
             ),
-            tree: parcel.tree,
+            tree: WorkingTree {
+                dirty: cut_list(parcel.tree.dirty.iter().cloned()),
+                diff_stat: cut_list(parcel.tree.diff_stat.iter().cloned()),
+                cut: parcel.tree.cut
+                    || parcel.tree.dirty.len() > LIST_SHOWN
+                    || parcel.tree.diff_stat.len() > LIST_SHOWN,
+            },
             notes: text::cut(&parcel.notes, TEXT_SHOWN),
             next_step,
             claim_command,
@@ -176,7 +184,7 @@ impl Look<'_> {
 }
 
 fn cut_list(list: impl Iterator<Item = String>) -> Vec<String> {
-    list.take(LIST_SHOWN).collect()
+    list.take(LIST_SHOWN).map(|line| text::cut(&line, LINE_SHOWN)).collect()
 }
 
 fn tried(attempt: &AttemptView) -> TriedView {

@@ -20,7 +20,7 @@ use crate::domain::notice::Resolution;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::task::TaskState;
+use crate::domain::task::{TaskState, TaskTexts};
 use crate::domain::workspace::WorkingTree;
 
 fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
@@ -330,4 +330,29 @@ fn nobody_aboard_for_a_field_or_a_review_is_a_standstill() {
     assert_eq!(calls(&stage), [EventKind::ReviewReady, EventKind::Stalled], "nobody else is there to review it");
     stage.aboard("ben", "main");
     assert_eq!(calls(&stage), [EventKind::ReviewReady]);
+}
+
+#[test]
+fn the_largest_bundle_is_bounded() {
+    let stage = Stage::new(Profile::Balanced);
+    let ann = stage.aboard("ann", "main");
+    let long = "ä".repeat(60_000);
+    let texts = TaskTexts { body: long.clone(), acceptance: vec![long[..2_000].to_owned(); 200] };
+    stage.add(NewTask { texts, ..new_task("a") });
+    for _ in 0..6 {
+        claim(&stage, &ann, "a").expect("claimed");
+        stage.act(&ann, |turn| turn.release(&parse("a"), &long).map(drop)).expect("given back");
+    }
+    claim(&stage, &ann, "a").expect("claimed");
+    let tree = WorkingTree { dirty: vec![long.clone(); 100], diff_stat: vec![long.clone(); 100], cut: false };
+    for notes in ["one", "two"] {
+        let notes = notes.repeat(2_000);
+        let kind = HandoffKind::Takeover;
+        let new = NewHandoff { module: parse("a"), to: None, kind, notes, tree: tree.clone() };
+        stage.act(&ann, |turn| turn.leave_handoff(new).map(drop)).expect("left");
+    }
+    let key = stage.snapshot().handoffs[0].key;
+    let page = stage.look(&ann, |look| look.bundle_pages(&[key])).pop().expect("a bundle");
+    let json = serde_json::to_string(&page.bundle).expect("it is JSON");
+    assert!(json.len() < 96 * 1024 && page.previous.is_some(), "{} bytes", json.len());
 }

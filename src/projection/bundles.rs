@@ -10,14 +10,17 @@ use serde::Serialize;
 use similar::{Algorithm, TextDiff};
 
 use super::error::ProjectionError;
-use super::pages::{BUNDLE, Made};
+use super::pages::{BUNDLE, BUNDLE_TEMPLATE};
 use super::render::{Rendered, from_template};
 use crate::board::bundles::Bundle;
 use crate::board::inbox::{BundlePage, DIRECTORY};
 use crate::domain::id::Module;
+use crate::domain::text;
 
 /// The difference to the handoff before, in lines.
 const DIFFERENCE_MOST: usize = 120;
+/// One of its lines, in characters.
+const LINE_MOST: usize = 200;
 /// Lines that stay the same around one that changed.
 const CONTEXT: usize = 1;
 
@@ -34,37 +37,41 @@ struct Filled<'a> {
     difference: Option<String>,
 }
 
-/// Draws the page of a bundle. A board's own template in `own` comes first.
-pub(super) fn draw(
-    page: &BundlePage,
-    own: Option<&Path>,
-    warnings: &mut Vec<String>,
-) -> Result<Rendered, ProjectionError> {
+/// Draws the page of a bundle. A board's own template in `own` comes first. A bundle that cannot be drawn must not keep the
+/// other pages from being shown: it gets a page that says so.
+pub(super) fn draw(page: &BundlePage, own: Option<&Path>, warnings: &mut Vec<String>) -> Rendered {
+    let name = file(&page.bundle.module);
+    let text = whole(page, own, warnings).unwrap_or_else(|error| {
+        let module = &page.bundle.module;
+        warnings.push(format!("{name}: {error}"));
+        format!("# Handoff of {module}\n\nIt could not be drawn. `callboard show {module}` and `callboard history {module}` have it.\n")
+    });
+    Rendered { name, text }
+}
+
+fn whole(page: &BundlePage, own: Option<&Path>, warnings: &mut Vec<String>) -> Result<String, ProjectionError> {
     let mut text = |bundle: &Bundle, difference| {
         let value = Value::from(Serde(&Filled { bundle, difference }));
-        match BUNDLE.made {
-            Made::Template(built_in) => from_template(BUNDLE, built_in, own, &value, warnings),
-            Made::State | Made::HandoffIndex => unreachable!("a bundle has a template"),
-        }
+        from_template(BUNDLE, BUNDLE_TEMPLATE, own, &value, warnings)
     };
     let difference = match &page.previous {
         Some(previous) => difference(&text(previous, None)?, &text(&page.bundle, None)?),
         None => None,
     };
-    Ok(Rendered { name: file(&page.bundle.module), text: text(&page.bundle, difference)? })
+    text(&page.bundle, difference)
 }
 
 /// What changed, as a unified diff of bounded length; none where nothing did.
 fn difference(before: &str, now: &str) -> Option<String> {
     let diff = TextDiff::configure().algorithm(Algorithm::Patience).diff_lines(before, now);
-    let text = diff.unified_diff().context_radius(CONTEXT).to_string();
-    let mut lines: Vec<&str> = text.lines().collect();
+    let unified = diff.unified_diff().context_radius(CONTEXT).to_string();
+    let mut lines: Vec<String> = unified.lines().map(|line| text::cut(line, LINE_MOST)).collect();
     if lines.is_empty() {
         return None;
     }
     if lines.len() > DIFFERENCE_MOST {
         lines.truncate(DIFFERENCE_MOST);
-        lines.push("… and more");
+        lines.push("… and more".to_owned());
     }
     Some(lines.join("\n"))
 }

@@ -31,6 +31,7 @@ pub const PAGES: [Page; 7] = [
     Page { name: "handoff-index.json", made: Made::HandoffIndex },
 ];
 
-/// The template of a bundle's page, and the name under which a board may have its own.
-pub const BUNDLE: Page =
-    Page { name: "handoff.md", made: Made::Template(include_str!("../../templates/handoff.md.j2")) };
+/// The template of a bundle's page,
+pub const BUNDLE_TEMPLATE: &str = include_str!("../../templates/handoff.md.j2");
+/// and the name under which a board may have its own.
+pub const BUNDLE: Page = Page { name: "handoff.md", made: Made::Template(BUNDLE_TEMPLATE) };

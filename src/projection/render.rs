@@ -84,7 +84,7 @@ pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionErro
         pages.push(Rendered { name: page.name.to_owned(), text });
     }
     for bundle in &picture.bundles {
-        pages.push(bundles::draw(bundle, own, &mut warnings)?);
+        pages.push(bundles::draw(bundle, own, &mut warnings));
     }
     let marker = Marker {
         generation: picture.board.generation.clone(),
