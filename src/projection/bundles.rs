@@ -78,7 +78,10 @@ fn difference(before: &str, now: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::handoff::HandoffKey;
 
     #[test]
     fn a_difference_is_bounded_and_none_where_nothing_changed() {
@@ -87,5 +90,35 @@ mod tests {
         assert!(said.contains("-b") && said.contains("+B"), "{said}");
         let long = (0..1000).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
         assert_eq!(difference("", &long).expect("all of it").lines().count(), DIFFERENCE_MOST + 1);
+    }
+
+    /// A bundle as full as its limits let it be.
+    fn full() -> Bundle {
+        let (line, text, at) = ("`😀".repeat(150), "😀".repeat(4_000), "2026-01-01T00:00:00.000Z");
+        let attempt =
+            json!({"attempt": 1, "agent_id": "ann", "started_at": at, "outcome": "released", "summary": text[..2_400]});
+        let verdict = json!({"attempt": 1, "by": "rita", "verdict": "approved", "notes": text[..2_400], "at": at});
+        let bundle = json!({
+            "module": "a", "title": "A", "kind": "takeover", "audience": "workers", "left_by": "ann", "agreed": true,
+            "left_at": at, "state": "active", "priority": 2, "specialty": "rust", "goal": text,
+            "acceptance": vec![&line; 30], "owned_paths": vec!["src/**"; 30],
+            "dependencies": vec![json!({"module": "b", "state": "done", "summary": text[..2_400]}); 20],
+            "attempts": vec![attempt; 5], "verdicts": vec![verdict; 5],
+            "answers": vec![json!({"question": text[..1_200], "answer": text[..2_400], "by": "pat"}); 10],
+            "open_questions": vec![&line; 10], "workspace": {"path": "/w", "host": "h", "branch": "main", "head": "0"},
+            "tree": {"dirty": vec![&line; 30], "diff_stat": vec![&line; 30], "cut": true},
+            "changed_paths": vec![&line; 30], "notes": text, "next_step": "go on", "claim_command": "callboard",
+        });
+        serde_json::from_value(bundle).expect("a bundle")
+    }
+
+    #[test]
+    fn the_fullest_bundle_is_drawn_by_the_built_in_template() {
+        let bundle = full();
+        let previous = Bundle { notes: "other\n".repeat(600), goal: "x\n".repeat(2_000), ..bundle.clone() };
+        let page = BundlePage { handoff: HandoffKey(2), bundle, previous: Some(previous) };
+        let mut warnings = Vec::new();
+        let drawn = draw(&page, None, &mut warnings);
+        assert!(warnings.is_empty() && drawn.text.contains("## Since the handoff before"), "{warnings:?}");
     }
 }
