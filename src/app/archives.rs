@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** An archive is durable under its name before the transaction that removes its rows; that transaction
 //! records its name, range and hash. A kill in between leaves a file without a record, which is no archive and is removed
-//! by the next prune. The same range gives the same bytes, so two hosts that prune at once write the same file.
+//! by the next prune. Nobody writes over an archive: each has a name of its own.
 //!
 //! **Locks.** One process of a host prunes at a time. The board's lock is not held while the archive is written: events are
 //! never changed, and what is resolved stays so.
@@ -36,6 +36,8 @@ const DIRECTORY: [&str; 2] = ["archive", "events"];
 const LINE_MOST: u64 = 4 * 1024 * 1024;
 /// Archives up to this length are checked whole when they are listed, in bytes.
 const CHECKED_MOST: u64 = 32 * 1024 * 1024;
+/// A half-written archive is removed after this time.
+const DRAFT_KEPT: Duration = Duration::from_secs(3600);
 /// So many bad lines are named.
 const BAD_LINES_NAMED: usize = 20;
 
@@ -136,13 +138,19 @@ impl App {
             file::make_own_directory(&directory).map_err(platform)?;
         }
         let PrunePlan { first, last, generation, .. } = plan;
-        let name = format!("events-{generation}-{first:010}-{last:010}.jsonl");
+        // Two hosts may prune at once: each writes a file of its own, and one of them is recorded.
+        let nonce = self.settings.entropy.hex(4).map_err(platform)?;
+        let name = format!("events-{generation}-{first:010}-{last:010}-{nonce}.jsonl");
         let path = directory.join(&name);
         let mut draft = Draft::begin(&path, writer).map_err(platform)?;
         let (mut sha, mut bytes, mut after) = (Sha256::new(), 0, first - 1);
         while after < *last {
             let page = self.look(caller, |look| look.archive_page(after, *last).map(Answer::done))?.answer.reply;
-            let Some(newest) = page.last().map(|event| event.seq) else { break };
+            let newest = after + page.len() as u64;
+            if page.is_empty() || page.iter().zip(after + 1..).any(|(event, due)| event.seq != due) {
+                let message = format!("events after {after} were pruned meanwhile");
+                return Err(unread(Refusal::new(Code::StaleRevision, message).hint("repeat the command")));
+            }
             for event in &page {
                 let mut line = serde_json::to_vec(event).expect("an event has a JSON form");
                 line.push(b'\n');
@@ -197,7 +205,7 @@ impl App {
         Ok(())
     }
 
-    /// Files that look like archives of this generation's events and are none.
+    /// Files that look like archives of this generation's events and are none, and what is left of writing one.
     fn unrecorded(&self, caller: &Caller) -> Result<(Place, Vec<String>), Refused> {
         let place = self.place().map_err(unread)?;
         let names: Vec<String> = match std::fs::read_dir(place.archives()) {
@@ -210,7 +218,9 @@ impl App {
             for name in names {
                 let range = name.strip_prefix(&format!("events-{generation}-")).and_then(|rest| rest.split('-').next());
                 let first: Option<u64> = range.and_then(|first| first.parse().ok());
-                if first.is_some_and(|first| first <= pruned) && look.archive(&name)?.is_none() {
+                let is_left = first.is_some_and(|first| first <= pruned) && look.archive(&name)?.is_none();
+                let is_draft = name.starts_with(".events-") && is_old(&place.archives().join(&name));
+                if is_left || is_draft {
                     found.push(name);
                 }
             }
@@ -293,6 +303,12 @@ impl ArchivePart {
             self.bad.push(BadLine { line, why });
         }
     }
+}
+
+/// What nobody has written to for an hour, nobody writes.
+fn is_old(path: &Path) -> bool {
+    let modified = std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
+    modified.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > DRAFT_KEPT)
 }
 
 fn missing(archive: &ArchiveView, path: &Path, error: &PlatformError) -> Refusal {

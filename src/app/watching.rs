@@ -4,6 +4,7 @@ use super::access::{App, Order, unread};
 use super::pulse;
 use crate::board::caller::Caller;
 use crate::board::mutation::{Answer, Outcome, Refused};
+use crate::board::outlook::Outlook;
 use crate::watch::watcher::Watcher;
 
 impl App {
@@ -15,8 +16,14 @@ impl App {
 
     /// Records the clock, marks what has run out, and that the caller's window is there. Changes nothing when another
     /// process has just done so.
-    pub fn tick(&self, caller: &Caller) -> Result<(), Refused> {
+    pub fn tick(&self, caller: &Caller, outlook: &Outlook) -> Result<(), Refused> {
         let order = Order::presence("tick", caller);
-        self.commit(&order, |_| Ok(Answer { outcome: Outcome::Nothing, reply: () })).map(drop)
+        self.commit(&order, |turn| {
+            if outlook.silent {
+                turn.be_heard_of();
+            }
+            Ok(Answer { outcome: Outcome::Nothing, reply: () })
+        })
+        .map(drop)
     }
 }

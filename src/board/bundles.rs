@@ -145,7 +145,7 @@ impl Look<'_> {
             verdict.notes = text::cut(&verdict.notes, SUMMARY_SHOWN);
         }
         let changed = attempts.iter().find(|attempt| !attempt.changed_paths.is_empty());
-        let (next_step, claim_command) = next_step(task, parcel.kind, newest);
+        let (next_step, claim_command) = next_step(task, parcel.kind, &parcel.audience.to_string(), newest);
         Ok(Bundle {
             module: task.module.clone(),
             title: task.title.clone(),
@@ -210,9 +210,10 @@ fn said(question: &QuestionView) -> String {
 }
 
 /// What whoever takes it does next, and the command that takes it.
-fn next_step(task: &Task, kind: HandoffKind, newest: Option<&AttemptView>) -> (String, String) {
+fn next_step(task: &Task, kind: HandoffKind, audience: &str, newest: Option<&AttemptView>) -> (String, String) {
     let module = &task.module;
-    let claim = format!("callboard claim-handoff {module} --agent-id ID");
+    let whose = audience.strip_prefix("agent:").unwrap_or("ID");
+    let claim = format!("callboard claim-handoff {module} --agent-id {whose}");
     let step = match (kind, task.state) {
         (HandoffKind::Review, _) => "Read what was handed in, then approve it or request changes.".to_owned(),
         (_, TaskState::Waiting) => "It waits; it can be taken once that has ended.".to_owned(),

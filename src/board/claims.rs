@@ -162,7 +162,8 @@ impl Turn<'_> {
             self.end_attempt(previous, outcome, None)?;
             if !previous.handed {
                 task.losses += u32::from(previous.agent != agent.id);
-                if self.live_handoff(before)?.is_none() {
+                let waits = self.live_handoff(before)?.filter(|handoff| handoff.status == HandoffStatus::Ready);
+                if waits.is_none() {
                     self.leave_for_taker(before, previous, &agent.id)?;
                 }
             }
@@ -297,6 +298,12 @@ impl Turn<'_> {
     pub(super) fn refuse_beyond_limit(&self, task: &Task) -> Result<(), Refusal> {
         let Some(agent) = self.actor.agent_id() else { return Ok(()) };
         let held = self.live_work(agent)?.into_iter().filter(|lease| lease.task != task.key).count();
+        if held >= self.limit_of(agent)? as usize { Err(self.beyond_limit(agent)?) } else { Ok(()) }
+    }
+
+    /// The same for an agent that gets back what it handed over.
+    pub(super) fn refuse_agent_beyond_limit(&self, agent: &AgentId) -> Result<(), Refusal> {
+        let held = self.live_work(agent)?.len();
         if held >= self.limit_of(agent)? as usize { Err(self.beyond_limit(agent)?) } else { Ok(()) }
     }
 

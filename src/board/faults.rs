@@ -16,6 +16,7 @@ use super::imports::{Known, PlannedTask};
 use super::invariants;
 use super::leases::Beat;
 use super::mutation::Answer;
+use super::notices::Given;
 use super::questions::{NewQuestion, Reply};
 use super::stage::{Guards, Snapshot, Stage, new_task, parse, person, registration};
 use super::tasks::{Edit, Hints, NewTask};
@@ -190,7 +191,7 @@ const USE_CASES: &[UseCase] = &[
     (pat, "unblock what waits for an answer", |t| done(t.unblock(&module("asked")))),
     (pat, "send a message", |t| done(t.send_message(Audience::Workers(None), "hello", 2))),
     (ann, "acknowledge", |t| done(t.acknowledge(Stream::Notifications, None, Some(5)))),
-    (ann, "deliver", |t| done(t.deliver(&parse("feed"), Stream::Events, "{}", 0, 5))),
+    (ann, "deliver", |t| done(t.deliver(&parse("feed"), Stream::Events, "{}", (0, 5), Given::Something))),
     (pat, "prune", |t| done(t.prune(archive(2)))),
     (pat, "set the retention", |t| done(Ok(t.set_retention(Some(9), None)))),
     (ann, "hand over", |t| done(t.leave_handoff(handoff("held", HandoffKind::Takeover)))),

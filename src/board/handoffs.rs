@@ -52,6 +52,19 @@ impl Turn<'_> {
             HandoffKind::Review => Audience::Reviewers(task.specialty.clone()),
         });
         self.refuse_unknown_audience(&audience)?;
+        if new.kind == HandoffKind::Review && task.state != TaskState::Review {
+            let message = format!("{} is {}: there is nothing to review yet", task.module, task.state);
+            return Err(
+                Refusal::new(Code::WrongState, message).hint(format!("callboard finish {} hands it in", task.module))
+            );
+        }
+        if let Audience::Agent(to) = &audience
+            && Some(to) == self.actor.agent_id()
+        {
+            return Err(Refusal::new(Code::InvalidValue, format!("{to} hands over to itself"))
+                .hint("callboard agents shows who there is"));
+        }
+        self.warn_of_absence(&audience)?;
         let lease = self.store.lease(task.key, LeaseKind::Work)?;
         let own = lease.as_ref().filter(|lease| Some(&lease.agent) == self.actor.agent_id());
         let agreed = new.kind == HandoffKind::Takeover && own.is_some_and(|lease| lease.is_shown_by(&self.proof));
@@ -60,10 +73,19 @@ impl Turn<'_> {
                 "it is information only: to let somebody take {} over, repeat it with --lease-token TOKEN or --session-id ID",
                 task.module
             ));
+        } else if let Some(lease) = lease.as_ref().filter(|lease| !agreed && lease.is_live(self.dial.lease)) {
+            self.warn(format!("it is information only: {} holds {} and goes on", lease.agent, task.module));
         }
-        if let Some(standing) = self.live_handoff(&task)?.filter(|standing| standing.agreed && !agreed)
-            && standing.status == HandoffStatus::Ready
-        {
+        let standing = self.live_handoff(&task)?;
+        if own.is_some() {
+            self.refuse_unread_handoff(&task)?;
+        } else if let Some(taken) = standing.as_ref().filter(|standing| standing.status == HandoffStatus::Claimed) {
+            let by = taken.claimed_by.as_ref().map_or("somebody", AgentId::as_str);
+            let message = format!("{by} has taken {} over, and has not acknowledged its handoff yet", task.module);
+            return Err(Refusal::new(Code::WrongState, message).hint(format!("callboard show {}", task.module)));
+        }
+        let is_handed = lease.as_ref().is_some_and(|lease| lease.handed && !lease.lapsed);
+        if let Some(standing) = standing.filter(|_| is_handed && !agreed) {
             let message = format!("{} handed {} over already, and nobody has taken it", standing.left_by, task.module);
             return Err(Refusal::new(Code::WrongState, message)
                 .hint(format!("callboard claim-handoff {0}, or callboard withdraw-handoff {0}", task.module)));
@@ -98,6 +120,17 @@ impl Turn<'_> {
         Ok((view, page))
     }
 
+    fn warn_of_absence(&mut self, audience: &Audience) -> Result<(), Refusal> {
+        let is_absent = match audience {
+            Audience::Agent(agent) => !self.look().is_aboard(agent)?,
+            audience => !self.look().is_anybody_aboard(audience)?,
+        };
+        if is_absent {
+            self.warn(format!("nobody of {audience} is aboard now"));
+        }
+        Ok(())
+    }
+
     /// Writes a handoff with its bundle; an older live one of the task is replaced by it.
     fn put_handoff(
         &mut self,
@@ -107,7 +140,9 @@ impl Turn<'_> {
         claimed_by: Option<AgentId>,
     ) -> Result<Handoff, Refusal> {
         if let Some(old) = self.live_handoff(task)? {
-            self.end_handoff(old, HandoffStatus::Replaced)?;
+            // Whoever hands on what it took over has read it.
+            let has_read = old.status == HandoffStatus::Claimed && old.claimed_by.as_ref() == self.actor.agent_id();
+            self.end_handoff(old, if has_read { HandoffStatus::Acknowledged } else { HandoffStatus::Replaced })?;
         }
         let now = self.now();
         let (kind, audience, left_by, agreed) =
@@ -150,7 +185,9 @@ impl Turn<'_> {
     /// Gives a handoff another status. One that no longer waits calls nobody.
     fn set_handoff(&mut self, handoff: Handoff, status: HandoffStatus) -> Result<Handoff, Refusal> {
         let was_live = handoff.status.is_live();
-        let handoff = Handoff { status, changed_at: self.now(), ..handoff };
+        // What is over is no agreement any more.
+        let agreed = handoff.agreed && !matches!(status, HandoffStatus::Withdrawn | HandoffStatus::Replaced);
+        let handoff = Handoff { status, agreed, changed_at: self.now(), ..handoff };
         self.store.update_handoff(&handoff)?;
         if status != HandoffStatus::Ready {
             self.settled.insert(handoff.event, Resolution::Settled);
@@ -185,6 +222,11 @@ impl Turn<'_> {
                     .hint("callboard next-handoff"));
             }
             _ => {}
+        }
+        let lease = self.store.lease(task.key, LeaseKind::Work)?;
+        if lease.is_some_and(|lease| lease.handed && lease.agent == agent) {
+            return Err(Refusal::new(Code::WrongState, format!("{agent} itself handed {module} over"))
+                .hint(format!("callboard withdraw-handoff {module} --agent-id {agent}")));
         }
         let answer = match handoff.kind {
             HandoffKind::Review => self.start_review(module, wish.ttl)?,
@@ -251,6 +293,9 @@ impl Turn<'_> {
         let Some(lease) = self.store.lease(task.key, LeaseKind::Work)?.filter(|lease| lease.handed) else {
             return Ok(());
         };
+        if !lease.lapsed {
+            self.refuse_agent_beyond_limit(&lease.agent)?;
+        }
         let mut after = task.clone();
         after.offered = lease.lapsed;
         after.reservation = None;
@@ -272,15 +317,17 @@ impl Turn<'_> {
         let status = match (handoff.kind, after.state) {
             (_, TaskState::Failed | TaskState::Cancelled) => ended(false),
             // Whoever hands the work in has read what it took over.
-            (HandoffKind::Takeover, TaskState::Review | TaskState::Done) => ended(claimed),
-            (HandoffKind::Review, state) if state.is_final() || before.state == TaskState::Review => ended(claimed),
+            (HandoffKind::Takeover, TaskState::Review | TaskState::Done) | (HandoffKind::Review, _) => ended(claimed),
             // Given back: the next one needs it as well.
             (HandoffKind::Takeover, TaskState::Open) if claimed => Some(HandoffStatus::Ready),
             _ => None,
         };
         match status {
             Some(HandoffStatus::Ready) => {
-                let again = Handoff { claimed_by: None, agreed: false, ..handoff };
+                let data = json!({"kind": handoff.kind, "path": bundle_path(&after.module), "agreed": false});
+                let to = Some(handoff.audience.clone());
+                let event = self.push_event(EventKind::HandoffReady, Some(&after.module), to, after.priority, data);
+                let again = Handoff { claimed_by: None, agreed: false, event, ..handoff };
                 self.set_handoff(again, HandoffStatus::Ready).map(drop)
             }
             Some(status) => self.end_handoff(handoff, status).map(drop),
@@ -297,9 +344,9 @@ impl Turn<'_> {
         let parcel = Parcel {
             kind: HandoffKind::Takeover,
             audience: Audience::Agent(taker.clone()),
-            left_by: lost.agent.to_string(),
+            left_by: "callboard".to_owned(),
             agreed: false,
-            notes: format!("The lease of {} ran out; this is what the board knows of its work.", lost.agent),
+            notes: String::new(),
             workspace: None,
             tree: WorkingTree::default(),
         };
@@ -316,7 +363,7 @@ impl Turn<'_> {
         };
         let (module, path) = (&task.module, bundle_path(&task.module));
         let agent = handoff.claimed_by.map(|agent| format!(" --agent-id {agent}")).unwrap_or_default();
-        let message = format!("{module} was taken over from {}: read {path} first", handoff.left_by);
+        let message = format!("{module} was taken over: read {path} first");
         Err(Refusal::new(Code::HandoffUnread, message).hint(format!("callboard ack-handoff {module}{agent}")))
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::event::Audience;
 use crate::domain::handoff::{Handoff, HandoffKey, HandoffKind, HandoffStatus};
 use crate::domain::id::{AgentId, Module};
+use crate::domain::lease::Lease;
 use crate::domain::refusal::Refusal;
 use crate::domain::task::{Task, TaskState};
 use crate::domain::time::Millis;
@@ -54,7 +55,7 @@ pub struct HandoffView {
     pub changed_at: Millis,
     /// The bundle, in the plan directory.
     pub path: String,
-    /// The command that takes it, while it waits.
+    /// The command that takes it, while that is possible.
     pub claim_command: Option<String>,
 }
 
@@ -79,7 +80,14 @@ impl Look<'_> {
     pub(super) fn handoff_view(&self, handoff: Handoff) -> Result<HandoffView, Refusal> {
         let task = self.task(&handoff.module)?;
         let module = &handoff.module;
-        let claim = format!("callboard claim-handoff {module} --agent-id ID");
+        let whose = match (&self.actor, &handoff.audience) {
+            (Actor::Agent(_), _) => self.caller(),
+            (Actor::Human { .. }, Audience::Agent(agent)) => format!(" --agent-id {agent}"),
+            (Actor::Human { .. }, _) => " --agent-id ID".to_owned(),
+        };
+        let claim = format!("callboard claim-handoff {module}{whose}");
+        let is_takeable = handoff.status == HandoffStatus::Ready
+            && (handoff.kind == HandoffKind::Review || handoff.agreed || task.offered);
         Ok(HandoffView {
             handoff: handoff.key,
             title: task.title,
@@ -93,7 +101,7 @@ impl Look<'_> {
             left_at: handoff.left_at,
             changed_at: handoff.changed_at,
             path: bundle_path(module),
-            claim_command: (handoff.status == HandoffStatus::Ready).then_some(claim),
+            claim_command: is_takeable.then_some(claim),
             module: handoff.module,
         })
     }
@@ -179,7 +187,7 @@ impl Look<'_> {
     /// The outlook of `next-handoff`.
     pub fn handoff_outlook(&self) -> Result<Outlook, Refusal> {
         let found = self.board.counts.is_complete() || self.next_handoff()?.is_some();
-        let mut topics = vec![Topic::Handoffs, Topic::Complete];
+        let mut topics = vec![Topic::Handoffs, Topic::Complete, Topic::Crew];
         if let Actor::Agent(acting) = &self.actor {
             topics.extend(agent_topics(&acting.agent));
             topics.extend([Topic::Offered, Topic::Review, Topic::Freed]);
@@ -203,6 +211,26 @@ impl Look<'_> {
     /// A bundle that an older program wrote may lack what this one needs: then there is none.
     fn kept_bundle(&self, key: HandoffKey) -> Result<Option<Bundle>, Refusal> {
         Ok(self.store.bundle(key)?.and_then(|json| serde_json::from_str(&json).ok()))
+    }
+
+    /// The command that says that the handoff of what `lease` allows was read, where that is due.
+    pub(super) fn receipt_command(&self, lease: &Lease) -> Result<Option<String>, Refusal> {
+        if self.board.pending.handoffs == 0 {
+            return Ok(None);
+        }
+        let handoff = self.store.live_handoff(lease.task)?;
+        let due = handoff.is_some_and(|handoff| {
+            handoff.status == HandoffStatus::Claimed && handoff.claimed_by.as_ref() == Some(&lease.agent)
+        });
+        Ok(due.then(|| format!("callboard ack-handoff {} --agent-id {}", lease.module, lease.agent)))
+    }
+
+    /// The handoff of a task that waits for somebody or for a receipt.
+    pub fn handoff_of(&self, task: &Task) -> Result<Option<HandoffView>, Refusal> {
+        if self.board.pending.handoffs == 0 {
+            return Ok(None);
+        }
+        self.store.live_handoff(task.key)?.map(|handoff| self.handoff_view(handoff)).transpose()
     }
 
     /// The path of the bundle of a task, where one is live.

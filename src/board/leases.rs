@@ -10,7 +10,7 @@ use crate::domain::event::{Audience, EventKind};
 use crate::domain::id::Module;
 use crate::domain::lease::{Lease, LeaseKind, Ttl, nobody_holds};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::task::{Step, Task, TaskState};
+use crate::domain::task::{Returned, Step, Task, TaskState};
 use crate::domain::topic::Topic;
 use crate::store::contract::LeasesOf;
 
@@ -58,6 +58,8 @@ impl Turn<'_> {
         let mut after = before.clone();
         if lease.kind == LeaseKind::Work {
             after.offered = true;
+            // It was kept for whom its holder wanted; now it is anybody's.
+            after.reservation = None;
         } else {
             self.ring_review(&after);
         }
@@ -115,7 +117,9 @@ impl Turn<'_> {
     /// Gives a lapsed lease back to its last holder, as a claim of the same attempt.
     pub(super) fn regain(&mut self, lease: &mut Lease, task: &Task) -> Result<(), Refusal> {
         if lease.kind == LeaseKind::Work {
-            self.refuse_beyond_limit(task)?;
+            if !lease.handed {
+                self.refuse_beyond_limit(task)?;
+            }
             self.refuse_overlap(task, super::claims::Overlapping::Refuse)?;
         }
         self.regain_anyway(lease, task)
@@ -147,6 +151,10 @@ impl Turn<'_> {
     ) -> Result<(), Refusal> {
         self.store.remove_lease(lease.task, lease.kind)?;
         self.rung.insert(Topic::Freed);
+        if task.reservation.as_ref().is_some_and(|kept| kept.why == Returned::HandedOver) {
+            // It was kept for whom this holder wanted.
+            task.reservation = None;
+        }
         task.epoch += 1;
         if lease.kind == LeaseKind::Work {
             self.end_attempt(lease, outcome, summary)?;

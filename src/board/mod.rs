@@ -14,7 +14,10 @@ pub mod explain;
 #[cfg(test)]
 mod faults;
 pub mod graph;
+#[cfg(test)]
+mod handoff_plays;
 pub mod handoffs;
+pub mod hindrances;
 pub mod history;
 pub mod imports;
 pub mod inbox;

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::history::{EventView, notice_view};
 use super::look::Look;
 use super::mutation::{Answer, Outcome};
-use super::questions::answer_command;
-use super::queues::conflict_with;
+use super::questions::asked;
 use super::sessions::unconfirmed;
-use super::views::{ClaimView, LeaseView, WaitingOn, closing_command, finish_command};
+use super::views::{LeaseView, WaitingOn, closing_command, finish_command};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
-use crate::domain::event::Audience;
+use crate::domain::event::{Audience, Event, EventKind};
 use crate::domain::id::{Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::notice::is_for_reading;
@@ -20,10 +19,10 @@ use crate::domain::profile::Confirmation;
 use crate::domain::question::QuestionStatus;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::Session;
-use crate::domain::task::{Returned, Task, TaskState};
+use crate::domain::task::{Returned, Task};
 use crate::domain::text;
 use crate::domain::word::words;
-use crate::store::contract::{LeasesOf, NoticeFilter, Offers, QuestionFilter, TaskFilter};
+use crate::store::contract::{LeasesOf, NoticeFilter, QuestionFilter};
 
 /// Of each kind of hindrance this many are named: enough to act on, little enough to read.
 const NAMED: usize = 5;
@@ -82,9 +81,15 @@ pub struct NextAction {
     pub module: Option<Module>,
     /// The exact command.
     pub command: Option<String>,
-    /// The command that hands in what is held, once it is done.
+    /// The command that hands in what is held, once it is done; of a review the one that accepts it.
     #[serde(default)]
     pub finish_command: Option<String>,
+    /// Of a review, the command that sends it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_changes_command: Option<String>,
+    /// The command that says that the handoff of what is held was read, where that is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledge_command: Option<String>,
     /// The lease that is held.
     pub lease: Option<LeaseView>,
     /// What was said to you and not acknowledged, first things first.
@@ -105,6 +110,8 @@ impl NextAction {
             module: None,
             command: None,
             finish_command: None,
+            request_changes_command: None,
+            acknowledge_command: None,
             lease: None,
             notifications: Vec::new(),
             stalled: false,
@@ -134,7 +141,7 @@ impl Look<'_> {
         let (_, session) = self.actor.window()?;
         let unread = self.unread(agent)?;
         if let Some(lease) = self.held_in(session)? {
-            return Ok(Answer::done(NextAction { notifications: unread, ..self.go_on(&lease) }));
+            return Ok(Answer::done(NextAction { notifications: unread, ..self.go_on(&lease)? }));
         }
         let steps: [&dyn Fn() -> Result<Option<NextAction>, Refusal>; 8] = [
             &|| self.returned_work(agent, only),
@@ -162,12 +169,24 @@ impl Look<'_> {
         let read = self.store.cursor(&self.own_cursor())?.map_or(0, |cursor| cursor.acknowledged);
         let audiences = Some(self.audiences_of(agent)?);
         let filter = NoticeFilter { audiences, unresolved: true, ..NoticeFilter::default() };
-        let found = self.store.notices(&filter, read, UNREAD_SEARCHED)?;
-        let said = found.into_iter().filter(|notice| is_for_reading(&notice.event));
-        Ok(said.take(NAMED).map(notice_view).collect())
+        // Words first: they are not to be hidden behind what calls for something else.
+        let words = NoticeFilter { kind: Some(EventKind::Message), ..filter.clone() };
+        let mut found = self.store.notices(&words, read, UNREAD_SEARCHED)?;
+        let others = self.store.notices(&filter, read, UNREAD_SEARCHED)?;
+        found.extend(others.into_iter().filter(|notice| notice.event.kind != EventKind::Message));
+        found.sort_by_key(|notice| notice.event.seq);
+        let own = Audience::Agent(agent.id.clone());
+        let concerns = |event: &Event| {
+            let asked = event.kind == EventKind::Question && event.audience.as_ref() == Some(&own);
+            // Whoever said it to a group has read it.
+            asked || (is_for_reading(event) && event.actor.as_deref() != Some(agent.id.as_str()))
+        };
+        Ok(found.into_iter().filter(|notice| concerns(&notice.event)).take(NAMED).map(notice_view).collect())
     }
 
     fn read(&self, unread: &[EventView], urgent: Urgent) -> Option<NextAction> {
+        // A question is not dealt with by having been read.
+        let unread: Vec<EventView> = unread.iter().filter(|event| event.kind != EventKind::Question).cloned().collect();
         let last = unread.last()?;
         let comes_first = unread.iter().any(|event| event.priority <= URGENT);
         if urgent == Urgent::Only && !comes_first {
@@ -176,7 +195,7 @@ impl Look<'_> {
         let reason = format!("{} for you to read; the command acknowledges them", unread.len());
         let command = format!("callboard ack-notifications{} --up-to {}", self.caller(), last.seq);
         let action = NextAction::new(Action::Read, reason).with(command);
-        Some(NextAction { notifications: unread.to_vec(), ..action })
+        Some(NextAction { notifications: unread, ..action })
     }
 
     /// A question that only this agent can answer: somebody waits for it.
@@ -187,8 +206,8 @@ impl Look<'_> {
         let audience = Some(Audience::Agent(agent.id.clone()));
         let filter = QuestionFilter { status: Some(QuestionStatus::Open), audience, task: None };
         let Some(question) = self.store.questions(&filter, None, 1)?.pop() else { return Ok(None) };
-        let reason = format!("{} asks you: {}", question.asked_by, text::cut(&question.text, SAID));
-        let command = format!("{}{}", answer_command(&question), self.caller());
+        let reason = format!("{} asks you: {}", question.asked_by, asked(&question));
+        let command = self.answer_command(&question).unwrap_or_default();
         let action = NextAction::new(Action::Read, reason).with(command);
         Ok(Some(match &question.task {
             Some((_, module)) => action.about(module),
@@ -226,14 +245,14 @@ impl Look<'_> {
     }
 
     /// How a command names the caller: the session only where it was named, because there are others.
-    fn caller(&self) -> String {
+    pub(super) fn caller(&self) -> String {
         let agent = self.actor.agent_id().map(|agent| format!(" --agent-id {agent}")).unwrap_or_default();
         let session = self.actor.explicit_session().map(|id| format!(" --session-id {id}")).unwrap_or_default();
         format!("{agent}{session}")
     }
 
     /// Whoever lost its context gets everything by the command of `continue`; whoever has not needs only the other.
-    fn go_on(&self, lease: &Lease) -> NextAction {
+    fn go_on(&self, lease: &Lease) -> Result<NextAction, Refusal> {
         let view = self.own_lease_view(lease);
         let (module, caller) = (&lease.module, self.caller());
         let (reason, command, finish) = match lease.kind {
@@ -251,7 +270,14 @@ impl Look<'_> {
             }
         };
         let action = NextAction::new(Action::Continue, reason).about(module).with(command);
-        NextAction { lease: Some(view), finish_command: Some(finish), ..action }
+        let sends_back = (lease.kind == LeaseKind::Review).then(|| closing_command("request-changes", lease));
+        Ok(NextAction {
+            lease: Some(view),
+            finish_command: Some(finish),
+            request_changes_command: sends_back,
+            acknowledge_command: self.receipt_command(lease)?,
+            ..action
+        })
     }
 
     fn returned_work(&self, agent: &Agent, only: Option<&Specialty>) -> Result<Option<NextAction>, Refusal> {
@@ -261,7 +287,7 @@ impl Look<'_> {
                 let (action, reason) = match kept.why {
                     Returned::ChangesRequested => (Action::Rework, self.requested_changes(&task)?),
                     Returned::Answered => (Action::Answered, self.last_answer(&task)?),
-                    Returned::Unblocked => (Action::Answered, "what it waited for has come".to_owned()),
+                    Returned::Unblocked => (Action::Answered, "its pause has ended; it is kept for you".to_owned()),
                     // It is found among the handoffs, with its bundle.
                     Returned::HandedOver => continue,
                 };
@@ -331,7 +357,7 @@ impl Look<'_> {
         let hindrances = self.hindrances()?;
         let moved = hindrances.iter().find(|hindrance| Self::needs_a_hand(hindrance) && hindrance.command.is_some());
         Ok(moved.map(|hindrance| {
-            let mut action = NextAction::new(Action::Plan, format!("{} stands in the way", hindrance.kind));
+            let mut action = NextAction::new(Action::Plan, Self::needs(hindrance));
             action.module.clone_from(&hindrance.module);
             action.command.clone_from(&hindrance.command);
             action.waiting_on.clone_from(&hindrances);
@@ -348,122 +374,24 @@ impl Look<'_> {
     }
 
     fn needs_a_hand(hindrance: &WaitingOn) -> bool {
-        matches!(hindrance.kind.as_str(), "draft" | "dependency_failed" | "waiting" | "no_task")
+        let kind = hindrance.kind.as_str();
+        matches!(kind, "question" | "draft" | "dependency_failed" | "waiting" | "no_task")
+            || (kind == "review" && hindrance.command.is_some())
     }
 
-    /// True when nothing ever moves by itself: nobody holds anything, and nobody aboard could take what is offered or
-    /// review what was handed in.
-    pub fn is_stalled(&self) -> Result<bool, Refusal> {
-        let counts = &self.board.counts;
-        if counts.total() == 0 || counts.is_complete() {
-            return Ok(false);
+    /// Why a person's or a planner's hand is needed.
+    fn needs(hindrance: &WaitingOn) -> String {
+        let module = hindrance.module.as_ref().map_or("it", Module::as_str);
+        let what = hindrance.what.as_deref().map(|what| format!(": {what}")).unwrap_or_default();
+        match hindrance.kind.as_str() {
+            "no_task" => "there is no task yet".to_owned(),
+            "question" => format!("{} is asked{what}", hindrance.by.as_deref().unwrap_or("somebody")),
+            "draft" => format!("{module} is a draft that nobody confirmed"),
+            "review" => format!("{module} was handed in, and nobody is aboard who could review it"),
+            "dependency_failed" => format!("{module} will not come{what}"),
+            _ => format!("{module} waits{what}"),
         }
-        let is_live = |lease: &Lease| lease.is_live(self.dial.lease);
-        if self.store.leases(LeasesOf::All, HELD_MOST)?.iter().any(is_live) {
-            return Ok(false);
-        }
-        if counts.offered > 0 && self.somebody_may_claim()? {
-            return Ok(false);
-        }
-        if counts.of(TaskState::Review) == 0 {
-            return Ok(true);
-        }
-        for task in self.reviewable(None, None, NAMED)? {
-            if self.can_be_reviewed(&task)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
-
-    /// What stands between the board and its end, a few of each kind: held by whom until when, waiting for what.
-    pub fn hindrances(&self) -> Result<Vec<WaitingOn>, Refusal> {
-        let mut list = Vec::new();
-        if self.board.counts.total() == 0 {
-            let command = Some("callboard add-task --module NAME --title TEXT".to_owned());
-            list.push(WaitingOn { command, ..hindrance("no_task", None) });
-        }
-        for lease in self.store.leases(LeasesOf::All, NAMED)? {
-            let kind = if lease.kind == LeaseKind::Work { "held" } else { "review" };
-            let holder = lease.holder(self.dial);
-            list.push(WaitingOn {
-                by: Some(holder.agent_id.to_string()),
-                until: Some(holder.expires_at),
-                ..hindrance(kind, Some(&lease.module))
-            });
-        }
-        for task in self.reviewable(None, None, NAMED)? {
-            // An agent that could review it would have been told to; the author and people read this.
-            let command = Some(format!("callboard approve {} --as-human", task.module));
-            let by = Some("somebody to review it".to_owned());
-            list.push(WaitingOn { by, command, ..hindrance("review", Some(&task.module)) });
-        }
-        for task in self.in_state(TaskState::Waiting)? {
-            let waiting = task.waiting.as_ref();
-            let by = waiting.map(|waiting| format!("{}: {}", waiting.what, text::cut(&waiting.reason, 80)));
-            let command = Some(self.waking_command(&task)?);
-            list.push(WaitingOn { by, command, ..hindrance("waiting", Some(&task.module)) });
-        }
-        for task in self.in_state(TaskState::Draft)? {
-            let command = Some(format!("callboard confirm-task {}", task.module));
-            list.push(WaitingOn { command, ..hindrance("draft", Some(&task.module)) });
-        }
-        for task in self.store.stranding(NAMED)? {
-            let by = Some(format!("{} tasks wait for it and it is {}", task.held_up, task.state));
-            let command = Some(format!("callboard reopen-task {} --reason TEXT", task.module));
-            list.push(WaitingOn { by, command, ..hindrance("dependency_failed", Some(&task.module)) });
-        }
-        self.name_conflicts(&mut list)?;
-        Ok(list)
-    }
-
-    /// What ends the pause of a waiting task.
-    pub(super) fn waking_command(&self, task: &Task) -> Result<String, Refusal> {
-        let question = self.open_questions(task.key)?.into_iter().next();
-        Ok(question.map_or_else(|| format!("callboard unblock {}", task.module), |question| answer_command(&question)))
-    }
-
-    /// Offered tasks that nobody gets because of whose paths, or for whom they are kept.
-    fn name_conflicts(&self, list: &mut Vec<WaitingOn>) -> Result<(), Refusal> {
-        let held = self.others_scopes()?;
-        for task in self.store.offers(Offers::All, None, NAMED)? {
-            if let Some(conflict) = conflict_with(&held, &task) {
-                let holder = conflict.lease.holder(self.dial);
-                list.push(WaitingOn {
-                    by: Some(format!("{} holds {} for {}", holder.agent_id, conflict.theirs, conflict.lease.module)),
-                    until: Some(holder.expires_at),
-                    ..hindrance("overlap", Some(&task.module))
-                });
-            } else if let Some(kept) = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease) {
-                let until = Some(self.dial.shown(kept.until));
-                list.push(WaitingOn {
-                    by: Some(kept.agent.to_string()),
-                    until,
-                    ..hindrance("reserved", Some(&task.module))
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn in_state(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {
-        let filter = TaskFilter { state: Some(state), ..TaskFilter::default() };
-        Ok(self.store.tasks(&filter, None, NAMED)?)
-    }
-
-    /// The answer to a claim that found nothing.
-    pub(super) fn nothing_to_claim(&self) -> Result<ClaimView, Refusal> {
-        Ok(ClaimView { waiting_on: self.hindrances()?, ..ClaimView::default() })
-    }
-
-    /// The answer to a reviewer that found nothing.
-    pub(super) fn nothing_to_review(&self) -> Result<ClaimView, Refusal> {
-        self.nothing_to_claim()
-    }
-}
-
-fn hindrance(kind: &str, module: Option<&Module>) -> WaitingOn {
-    WaitingOn { kind: kind.to_owned(), module: module.cloned(), by: None, until: None, command: None }
 }
 
 fn flag(only: Option<&Specialty>) -> String {

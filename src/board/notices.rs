@@ -19,7 +19,9 @@ use crate::domain::time::Millis;
 use crate::store::contract::{NoticeFilter, SessionsOf};
 
 /// More than so many notices about one task are settled when it changes again.
-const SETTLED_AT_ONCE: usize = 100;
+const SETTLED_AT_ONCE: usize = 1_000;
+/// So many notices are looked at when somebody has read: the oldest are resolved first.
+const RESOLVED_AT_ONCE: usize = 2_000;
 /// So many notices are read at once.
 const PAGE: usize = 500;
 /// Among so many live windows those are looked for that have not read something yet.
@@ -28,6 +30,15 @@ const WINDOWS_ASKED: usize = 500;
 const AUDIENCES_MOST: usize = 1_000;
 /// So many cursors are named to whoever names one that is not there.
 const CURSORS_NAMED: usize = 10;
+
+/// Whether a cursor's reader was given anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Events.
+    Something,
+    /// Its filter left everything out.
+    Nothing,
+}
 
 /// What became of an acknowledgement.
 #[derive(Clone, Debug)]
@@ -117,8 +128,16 @@ impl Turn<'_> {
         // Whoever holds a live lease moves; that is what most turns leave behind.
         let stands =
             self.store.next_deadline()?.is_none() && self.look().is_stalled()? && self.store.live_session_count()? > 0;
+        if self.was_complete && !self.board.counts.is_complete() {
+            let (kind, audiences) = (Some(EventKind::BoardComplete), Some(vec![Audience::Humans]));
+            let filter = NoticeFilter { kind, audiences, unresolved: true, ..NoticeFilter::default() };
+            for notice in self.store.notices(&filter, 0, PAGE)? {
+                self.settled.insert(notice.event.seq, Resolution::Settled);
+            }
+        }
         match self.board.stalled_by {
-            None if stands => {
+            // While nobody is aboard there is nobody who stands.
+            None if stands && self.store.live_session_count()? > 0 => {
                 let lines = self.look().stalled()?;
                 let what: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
                 let commands: Vec<&str> = lines.iter().map(|line| line.command.as_str()).collect();
@@ -154,14 +173,15 @@ impl Turn<'_> {
         }
     }
 
-    /// Records what a cursor's reader was given; the cursor is made if it is new. Answers with it. Refuses another filter.
+    /// Records that a cursor's reader was given what lies after the first place and up to the second; the cursor is made if it
+    /// is new. Answers with it. Refuses another filter.
     pub fn deliver(
         &mut self,
         id: &CursorId,
         stream: Stream,
         filter: &str,
-        start: u64,
-        seq: u64,
+        (start, seq): (u64, u64),
+        given: Given,
     ) -> Result<Cursor, Refusal> {
         let kept = self.store.cursor(id)?;
         let is_new = kept.is_none();
@@ -171,7 +191,13 @@ impl Turn<'_> {
             filter.clone_into(&mut cursor.filter);
         }
         cursor.refuse_other_filter(stream, filter)?;
-        if cursor.deliver(seq, self.now()) || is_new || is_unbound {
+        let had_read_all = cursor.delivered == cursor.acknowledged && start == cursor.acknowledged;
+        let moved = cursor.deliver(seq, self.now());
+        if moved && had_read_all && given == Given::Nothing {
+            // There was nothing to read.
+            cursor.acknowledge(None, self.now());
+        }
+        if moved || is_new || is_unbound {
             self.store.put_cursor(&cursor)?;
             self.touched = self.touched.max(Touched::Presence);
             self.news = true;
@@ -205,7 +231,7 @@ impl Turn<'_> {
         let mut cursor = match self.store.cursor(id)? {
             Some(cursor) => cursor,
             None if *id == own && stream == Stream::Notifications => self.new_cursor(id, stream, "", 0),
-            None => return Err(self.unknown_cursor(id)?),
+            None => return Err(self.unknown_cursor(stream, id)?),
         };
         let filter = cursor.filter.clone();
         cursor.refuse_other_filter(stream, &filter)?;
@@ -213,14 +239,13 @@ impl Turn<'_> {
         if let Some(seq) = up_to {
             self.board.refuse_foreign(&self.board.place(seq))?;
         }
-        let before = cursor.acknowledged;
         let moved = cursor.acknowledge(up_to, self.now());
         if moved {
             self.store.put_cursor(&cursor)?;
             self.touched = self.touched.max(Touched::Notes);
             self.news = true;
             if stream == Stream::Notifications {
-                self.resolve_read(before, cursor.acknowledged)?;
+                self.resolve_read(&cursor)?;
             }
         } else if up_to.is_none() && cursor.delivered == cursor.acknowledged {
             self.warn(format!(
@@ -230,53 +255,63 @@ impl Turn<'_> {
         Ok(Acknowledged { cursor, moved })
     }
 
-    fn unknown_cursor(&self, id: &CursorId) -> Result<Refusal, Refusal> {
+    fn unknown_cursor(&self, stream: Stream, id: &CursorId) -> Result<Refusal, Refusal> {
         let known: Vec<String> =
             self.store.cursors(CURSORS_NAMED)?.into_iter().map(|cursor| cursor.id.to_string()).collect();
         let there = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
         Ok(Refusal::new(Code::UnknownCursor, format!("there is no cursor {id}; there are: {there}"))
-            .hint(format!("callboard events --cursor-id {id} begins one"))
+            .hint(format!("callboard {stream} --cursor-id {id} begins one"))
             .detail("cursors", known))
     }
 
     /// Resolves what was only to be read, among what the actor has now read: what is for it alone, what is for people, and
-    /// what is for a group once all of it that are aboard have read it.
-    fn resolve_read(&mut self, after: u64, through: u64) -> Result<(), Refusal> {
-        let audiences = match &self.actor {
+    /// what is for a group once all of it that are aboard have read it. A reader that leaves something out has not read it.
+    fn resolve_read(&mut self, cursor: &Cursor) -> Result<(), Refusal> {
+        let own = match &self.actor {
             Actor::Agent(acting) => self.look().audiences_of(&acting.agent)?,
             Actor::Human { .. } => vec![Audience::Humans],
         };
+        let shown = shown_to(cursor);
+        let audiences: Vec<Audience> = own.into_iter().filter(|audience| shown(audience)).collect();
+        if audiences.is_empty() {
+            return Ok(());
+        }
+        let places = self.places_of_readers(cursor)?;
         let filter = NoticeFilter { audiences: Some(audiences), unresolved: true, ..NoticeFilter::default() };
-        let mut place = after;
-        loop {
-            let page = self.store.notices(&filter, place, PAGE)?;
-            let was_all = page.len() < PAGE;
-            for notice in page {
-                place = notice.event.seq;
-                if place > through {
-                    return Ok(());
-                }
-                if is_for_reading(&notice.event) && self.is_read_by_all(&notice.event)? {
-                    self.settled.insert(place, Resolution::Acknowledged);
-                }
+        for notice in self.store.notices(&filter, 0, RESOLVED_AT_ONCE)? {
+            let event = &notice.event;
+            if event.seq > cursor.acknowledged {
+                break;
             }
-            if was_all {
-                return Ok(());
+            let unread = |(agent, read): &(Agent, u64)| {
+                let is_asked = event.audience.as_ref().is_some_and(|audience| audience.has(agent));
+                is_asked && event.actor.as_deref() != Some(agent.id.as_str()) && *read < event.seq
+            };
+            let is_group = matches!(event.audience, Some(Audience::Workers(_) | Audience::Reviewers(_)));
+            if is_for_reading(event) && !(is_group && places.iter().any(unread)) {
+                self.settled.insert(event.seq, Resolution::Acknowledged);
             }
         }
+        Ok(())
     }
 
-    fn is_read_by_all(&self, event: &Event) -> Result<bool, Refusal> {
-        let Some(group @ (Audience::Workers(_) | Audience::Reviewers(_))) = &event.audience else { return Ok(true) };
+    /// How far each agent that is aboard has read, by its own cursor.
+    fn places_of_readers(&self, moved: &Cursor) -> Result<Vec<(Agent, u64)>, Refusal> {
+        let mut places: Vec<(Agent, u64)> = Vec::new();
         for session in self.store.sessions(SessionsOf::Live, WINDOWS_ASKED)? {
-            let Some(agent) = self.store.agent(&session.agent)?.filter(|agent| group.has(agent)) else { continue };
-            let own: Option<CursorId> = format!("agent:{}", agent.id).parse().ok();
-            let read = own.map(|own| self.store.cursor(&own)).transpose()?.flatten();
-            if read.is_none_or(|cursor| cursor.acknowledged < event.seq) {
-                return Ok(false);
+            if places.iter().any(|(agent, _)| agent.id == session.agent) {
+                continue;
             }
+            let Some(agent) = self.store.agent(&session.agent)? else { continue };
+            let own: Option<CursorId> = format!("agent:{}", agent.id).parse().ok();
+            let kept = own.map(|own| self.store.cursor(&own)).transpose()?.flatten();
+            let mut read = kept.map_or(0, |cursor| cursor.acknowledged);
+            if Some(&agent.id) == self.actor.agent_id() {
+                read = read.max(moved.acknowledged);
+            }
+            places.push((agent, read));
         }
-        Ok(true)
+        Ok(places)
     }
 
     /// Resolves what was only to be read and has not been for long, so that nobody's absence keeps events for ever.
@@ -301,4 +336,12 @@ impl Turn<'_> {
             }
         }
     }
+}
+
+/// What a cursor's reader is shown: everything, what is for one target, or less than can be told.
+fn shown_to(cursor: &Cursor) -> impl Fn(&Audience) -> bool {
+    let filter: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&cursor.filter).unwrap_or_default();
+    let narrows = filter.keys().any(|key| key != "whose" && key != "target");
+    let target: Option<Audience> = filter.get("target").and_then(|target| target.as_str()?.parse().ok());
+    move |audience| !narrows && target.as_ref().is_none_or(|target| audience.is_within(target))
 }

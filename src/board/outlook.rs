@@ -32,6 +32,8 @@ pub struct Outlook {
     /// True when somebody has to record the clock, because something has run out or will, or this window was not heard
     /// of for long.
     pub tick: bool,
+    /// True when the window was not heard of for long.
+    pub silent: bool,
 }
 
 impl Look<'_> {
@@ -47,7 +49,7 @@ impl Look<'_> {
         let silent = seen_at.is_some_and(|seen_at| self.dial.wall.since(seen_at) >= SIGHT_EVERY_MS);
         let pending = next_deadline.is_some() || next_reservation.is_some();
         let tick = overdue || (is_old && pending) || silent;
-        Ok(Outlook { found, topics, lease: now, next_deadline, next_reservation, tick })
+        Ok(Outlook { found, topics, lease: now, next_deadline, next_reservation, tick, silent })
     }
 
     /// The outlook of `claim-next`.

@@ -342,7 +342,7 @@ fn a_dependency_that_will_not_come_is_told_with_what_resolves_it() {
     stage.act(&person(), |t| t.fail_task(&parse("base"), "no").map(drop)).expect("failed");
     assert!(kinds(&stage).contains(&EventKind::DependencyFailed));
     let stalled = stage.look(&person(), |look| look.stalled());
-    assert_eq!(stalled[0].command, "callboard reopen-task base --reason TEXT");
+    assert_eq!(stalled[0].command, "callboard reopen-task base --reason TEXT --as-human");
     assert!(stage.look(&person(), |look| look.is_stalled()));
     stage.act(&person(), |t| t.cancel(&[parse("base")], "no", Free::Dependents).map(drop)).expect_err("it is final");
     stage.act(&person(), |t| t.undepend(&parse("top"), &[parse("base")]).map(drop)).expect("freed");

@@ -104,6 +104,17 @@ pub fn answer_command(question: &Question) -> String {
     format!("callboard answer {} {with}{human}", question.id)
 }
 
+/// What is asked, with the answers to choose from, in a line.
+pub fn asked(question: &Question) -> String {
+    let text = text::cut(&text::one_line(&question.text), MENTIONED);
+    if question.options.is_empty() {
+        return text;
+    }
+    let options: Vec<String> =
+        question.options.iter().enumerate().map(|(at, option)| format!("{} {option}", at + 1)).collect();
+    format!("{text} ({})", text::cut(&options.join(", "), MENTIONED))
+}
+
 /// A question as every door shows it.
 pub fn question_view(question: Question) -> QuestionView {
     let status = question.status();
@@ -141,6 +152,17 @@ impl Look<'_> {
         Ok((found.into_iter().map(question_view).collect(), next))
     }
 
+    /// The newest questions about a task, oldest first.
+    pub fn questions_of(&self, task: &Task) -> Result<Vec<QuestionView>, Refusal> {
+        if self.board.pending.asked == 0 {
+            return Ok(Vec::new());
+        }
+        let filter = QuestionFilter { task: Some(task.key), ..QuestionFilter::default() };
+        let mut found = self.store.questions(&filter, None, QUESTIONS_READ)?;
+        let told = found.split_off(found.len().saturating_sub(ANSWERS_TOLD));
+        Ok(told.into_iter().map(question_view).collect())
+    }
+
     /// The answered questions of a task, oldest first.
     pub(super) fn answers(&self, task: TaskKey) -> Result<Vec<QuestionView>, Refusal> {
         if self.board.pending.asked == self.board.pending.questions {
@@ -169,6 +191,12 @@ impl Turn<'_> {
     /// is not known.
     pub fn ask(&mut self, new: NewQuestion) -> Result<Asked, Refusal> {
         self.refuse_unknown_audience(&new.to)?;
+        if let Audience::Agent(asked) = &new.to
+            && Some(asked) == self.actor.agent_id()
+        {
+            return Err(Refusal::new(Code::InvalidValue, format!("{asked} asks itself"))
+                .hint("callboard ask --to humans, or --to agent:ID of another"));
+        }
         let task = new.module.as_ref().map(|module| self.wait_for_answer(module, &new)).transpose()?;
         let mut question = Question {
             id: QuestionId(0),
@@ -200,6 +228,12 @@ impl Turn<'_> {
         let waits = before.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer);
         if waits {
             return Ok(before);
+        }
+        if !matches!(before.state, TaskState::Open | TaskState::Active) {
+            let message = format!("{module} is {}: it cannot wait for an answer", before.state);
+            return Err(Refusal::new(Code::WrongState, message)
+                .hint("the same without --module: then nothing waits")
+                .detail("state", before.state.as_str()));
         }
         let reason = text::cut(&text::one_line(&new.text), MENTIONED);
         let waiting = Waiting { what: WaitFor::Answer, since: self.now(), reason: reason.clone() };
@@ -258,11 +292,16 @@ impl Turn<'_> {
 
     /// Withdraws what a task still asks: somebody decided that it goes on, or ends, without an answer.
     pub(super) fn withdraw_all(&mut self, task: TaskKey) -> Result<(), Refusal> {
-        for question in self.look().open_questions(task)? {
-            let question = self.close(question, None)?;
-            self.tell_withdrawn(&question);
+        loop {
+            let open = self.look().open_questions(task)?;
+            if open.is_empty() {
+                return Ok(());
+            }
+            for question in open {
+                let question = self.close(question, None)?;
+                self.tell_withdrawn(&question);
+            }
         }
-        Ok(())
     }
 
     fn open_question(&self, id: QuestionId) -> Result<Question, Refusal> {
@@ -315,10 +354,16 @@ impl Turn<'_> {
         let Some((key, _)) = question.task else { return Ok(Asked { question, task: None }) };
         let before = self.reload(key)?;
         let waits = before.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer);
-        if !waits || !self.look().open_questions(key)?.is_empty() {
+        if !waits {
             return Ok(Asked { question, task: Some(before) });
         }
         let mut task = before.clone();
+        if let Some(next) = self.look().open_questions(key)?.into_iter().next() {
+            let reason = text::cut(&text::one_line(&next.text), MENTIONED);
+            task.waiting = task.waiting.map(|waiting| Waiting { reason, ..waiting });
+            self.save_task(&before, &mut task)?;
+            return Ok(Asked { question, task: Some(task) });
+        }
         task.step(Step::Unblock, self.now())?;
         let first: Option<AgentId> = question.asker.clone().or_else(|| task.last_agent.clone());
         self.reserve(&mut task, first, why)?;

@@ -7,6 +7,7 @@ use super::look::Look;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::profile::Overlap;
 use crate::domain::rank;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::{Scope, first_overlap};
@@ -174,16 +175,16 @@ impl Look<'_> {
     pub fn claimable(&self, agent: &Agent, only: Option<&Specialty>, limit: usize) -> Result<Vec<Task>, Refusal> {
         let held = self.others_scopes()?;
         let mut candidates = Candidates::new(agent.clone(), only.cloned(), self.dial.lease);
+        let skips = self.board.profile.overlap() != Overlap::Warned;
+        let in_the_way = |task: &Task| skips && conflict_with(&held, task).is_some();
         let mut conflicts = 0;
-        let mut list = Vec::new();
+        let mut list: Vec<Task> = Vec::new();
         while list.len() < limit && conflicts < rank::CONFLICTS_MOST {
             let Some(task) = candidates.next(self.store)? else { break };
             if self.is_handed_by(&task, &agent.id)? {
                 continue;
             }
-            let skipped = self.board.profile.overlap() != crate::domain::profile::Overlap::Warned
-                && conflict_with(&held, &task).is_some();
-            if skipped {
+            if in_the_way(&task) {
                 conflicts += 1;
             } else {
                 list.push(task);
@@ -193,6 +194,9 @@ impl Look<'_> {
             if lease.kind == LeaseKind::Work
                 && let Some(task) = self.store.task_by_key(lease.task)?
                 && candidates.fits(&task)
+                && list.iter().all(|listed| listed.key != task.key)
+                && (lease.agent != agent.id || !lease.handed)
+                && !in_the_way(&task)
             {
                 list.push(task);
             }

@@ -103,7 +103,9 @@ impl Look<'_> {
     /// Events after `after` with their status, for an archive.
     pub fn archive_page(&self, after: u64, through: u64) -> Result<Vec<EventView>, Refusal> {
         let limit = usize::try_from(through.saturating_sub(after)).map_or(PAGE, |left| left.min(PAGE));
-        Ok(self.store.notices(&NoticeFilter::default(), after, limit)?.into_iter().map(notice_view).collect())
+        let mut page = self.store.notices(&NoticeFilter::default(), after, limit)?;
+        page.retain(|notice| notice.event.seq <= through);
+        Ok(page.into_iter().map(notice_view).collect())
     }
 
     /// Archives whose last event is after `after`, in order.

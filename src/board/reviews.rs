@@ -36,7 +36,7 @@ impl Look<'_> {
         }
         if let Some(lease) = self.store.lease(task.key, LeaseKind::Review)?
             && lease.is_live(self.dial.lease)
-            && Some(&lease.agent) != agent
+            && !(agent.is_some() && self.actor.session_id() == Some(&lease.session))
         {
             return Ok(Some(lease.held_by_other(self.dial)));
         }
@@ -63,6 +63,16 @@ impl Look<'_> {
     pub(super) fn is_aboard(&self, agent: &AgentId) -> Result<bool, Refusal> {
         let windows = self.store.sessions(SessionsOf::Agent(agent), WINDOWS_SEARCHED)?;
         Ok(windows.iter().any(|session| session.status(self.dial.wall) == SessionStatus::Active))
+    }
+
+    /// True when somebody of an audience has a window that has not ended.
+    pub(super) fn is_anybody_aboard(&self, audience: &Audience) -> Result<bool, Refusal> {
+        for session in self.store.sessions(SessionsOf::Live, WINDOWS_SEARCHED)? {
+            if self.store.agent(&session.agent)?.is_some_and(|agent| audience.has(&agent)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// True when some agent is aboard that is not the author: roles steer, so anybody else may review.
@@ -125,7 +135,7 @@ impl Turn<'_> {
             Some(task) => self.review_or_refuse(&task, ttl),
             None => {
                 let outcome = if self.board.counts.is_complete() { Came::Complete } else { Came::Nothing };
-                Ok(Answer { outcome, reply: self.look().nothing_to_review()? })
+                Ok(Answer { outcome, reply: self.look().nothing_to_claim()? })
             }
         }
     }

@@ -3,25 +3,21 @@
 use super::agents::Registration;
 use super::caller::Caller;
 use super::claims::{Overlapping, Wish};
-use super::handoffs::NewHandoff;
-use super::leases::Beat;
 use super::next_action::Action;
+use super::notices::Given;
 use super::questions::{NewQuestion, Reply};
 use super::stage::{Stage, code, new_task, parse, person, registration};
 use super::tasks::NewTask;
 use super::views::ClaimView;
 use crate::domain::agent::Role;
-use crate::domain::attempt::Outcome;
 use crate::domain::cursor::Stream;
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::handoff::{HandoffKind, HandoffStatus};
 use crate::domain::id::Specialty;
 use crate::domain::notice::Resolution;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::task::{TaskState, TaskTexts};
-use crate::domain::workspace::WorkingTree;
+use crate::domain::task::TaskState;
 
 fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
     stage.act(caller, |turn| turn.claim(&parse(module), &Wish::default(), Overlapping::Refuse).map(|came| came.reply))
@@ -57,18 +53,6 @@ fn ask(stage: &Stage, caller: &Caller, module: Option<&str>, to: &str) -> Result
 
 fn answer(stage: &Stage, caller: &Caller, id: QuestionId, reply: &Reply) -> Result<(), Refusal> {
     stage.act(caller, |turn| turn.answer(id, reply).map(drop))
-}
-
-fn leave(stage: &Stage, caller: &Caller, module: &str, to: Option<&str>, kind: HandoffKind) -> Result<bool, Refusal> {
-    let notes = "two tests are left".to_owned();
-    let new = NewHandoff { module: parse(module), to: to.map(parse), kind, notes, tree: WorkingTree::default() };
-    let mut agreed = false;
-    stage.act(caller, |turn| turn.leave_handoff(new).map(|(view, _)| agreed = view.agreed))?;
-    Ok(agreed)
-}
-
-fn take(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
-    stage.act(caller, |turn| turn.claim_handoff(&parse(module), &Wish::default()).map(|came| came.reply))
 }
 
 fn reviewer(key: &str, specialties: &[&str]) -> Registration {
@@ -174,7 +158,7 @@ fn a_task_waits_for_its_answer_and_wakes_for_whoever_asked() {
     assert_eq!(code(ask(&stage, &unproven, Some("a"), "humans")), Code::ProofRequired);
     let first = ask(&stage, &ann, Some("a"), "humans").expect("asked");
     let second = ask(&stage, &ann, Some("a"), "agent:ben").expect("asked");
-    assert_eq!((stage.task("a").state, calls(&stage).len()), (TaskState::Waiting, 3), "two questions, and it stands");
+    assert_eq!((stage.task("a").state, calls(&stage).len()), (TaskState::Waiting, 2), "two questions");
     assert_eq!(code(answer(&stage, &ben, first, &Reply::Option(1))), Code::HumanRequired);
     assert_eq!(code(answer(&stage, &ann, second, &Reply::Option(1))), Code::NotAddressed);
     let unsure = Caller { surely_human: false, ..person() };
@@ -217,87 +201,6 @@ fn a_question_that_nobody_wants_answered_wakes_its_task_too() {
 }
 
 #[test]
-fn a_holder_hands_over_and_is_fenced_when_somebody_takes_it() {
-    let stage = Stage::new(Profile::Balanced);
-    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
-    for module in ["a", "b"] {
-        stage.add(new_task(module));
-    }
-    claim(&stage, &ann, "a").expect("claimed");
-    let unproven = Caller { session: None, ..ann.clone() };
-    assert!(!leave(&stage, &unproven, "a", None, HandoffKind::Takeover).expect("left"), "information only");
-    assert_eq!(code(take(&stage, &ben, "a")), Code::Held);
-    assert!(leave(&stage, &ann, "a", None, HandoffKind::Takeover).expect("left"));
-    assert_eq!(claim_next(&stage, &ann).as_deref(), Some("b"), "it counts for no limit, and is not offered to ann");
-    assert_eq!(next(&stage, &ben).0, Action::Handoff);
-    let view = take(&stage, &ben, "a").expect("taken");
-    assert_eq!(view.handoff.as_deref(), Some("project-plan/handoffs/a.handoff.md"));
-    assert_eq!(view.earlier[0].outcome, Some(Outcome::HandedOver));
-    let beat = stage.act(&ann, |turn| turn.heartbeat(&parse("a"), &Beat::default()).map(drop));
-    assert_eq!(code(beat), Code::StaleLease);
-    assert_eq!((stage.task("a").losses, stage.snapshot().handoffs[0].status), (0, HandoffStatus::Claimed));
-    finish(&stage, &ben, "a").expect("done");
-    assert_eq!(stage.snapshot().handoffs[0].status, HandoffStatus::Acknowledged, "handing in says that it was read");
-    assert_eq!(code(take(&stage, &ben, "b")), Code::NoHandoff);
-}
-
-#[test]
-fn a_handoff_for_one_agent_is_kept_for_it_and_can_be_taken_back() {
-    let stage = Stage::new(Profile::Balanced);
-    let (ann, ben, carl) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"), stage.aboard("carl", "main"));
-    stage.add(new_task("a"));
-    claim(&stage, &ann, "a").expect("claimed");
-    leave(&stage, &ann, "a", Some("agent:ben"), HandoffKind::Takeover).expect("left");
-    assert_eq!(code(take(&stage, &carl, "a")), Code::NotAddressed);
-    assert_eq!(claim_next(&stage, &carl), None);
-    assert_eq!(code(stage.act(&carl, |turn| turn.withdraw_handoff(&parse("a")).map(drop))), Code::NotAddressed);
-    stage.act(&ann, |turn| turn.withdraw_handoff(&parse("a")).map(drop)).expect("taken back");
-    assert_eq!(claim_next(&stage, &ben), None, "it is ann's again");
-    leave(&stage, &ann, "a", Some("agent:ben"), HandoffKind::Takeover).expect("left");
-    assert_eq!(claim_next(&stage, &ben).as_deref(), Some("a"), "claim-next takes it with the task");
-    assert_eq!(code(stage.act(&ann, |turn| turn.acknowledge_handoff(&parse("a")).map(drop))), Code::NotAddressed);
-    stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("read");
-    stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("a receipt is given once");
-}
-
-/// Each cell of the line "takeover of an expired lease" in the table of profiles.
-#[test]
-fn taking_over_an_expired_lease_leaves_a_bundle_by_profile() {
-    for profile in [Profile::Safe, Profile::Balanced, Profile::Throughput] {
-        let stage = Stage::new(profile);
-        let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
-        stage.add(new_task("a"));
-        claim(&stage, &ann, "a").expect("claimed");
-        for _ in 0..11 {
-            stage.pass(190);
-            stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
-        }
-        let view = claim(&stage, &ben, "a").expect("taken over");
-        assert_eq!(view.handoff.is_some(), profile != Profile::Throughput, "{profile}");
-        if profile == Profile::Safe {
-            assert_eq!(code(finish(&stage, &ben, "a")), Code::HandoffUnread);
-            stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("read");
-        }
-        finish(&stage, &ben, "a").expect("handed in");
-    }
-}
-
-#[test]
-fn a_review_handoff_is_taken_by_starting_the_review() {
-    let stage = Stage::new(Profile::Balanced);
-    let (ann, rita) = (stage.aboard("ann", "main"), stage.register(reviewer("rita", &[])).1);
-    stage.add(NewTask { review: Some(Review::Required), ..new_task("a") });
-    claim(&stage, &ann, "a").expect("claimed");
-    finish(&stage, &ann, "a").expect("handed in");
-    leave(&stage, &ann, "a", None, HandoffKind::Review).expect("left");
-    assert_eq!(code(take(&stage, &ann, "a")), Code::OwnWork);
-    let view = take(&stage, &rita, "a").expect("taken");
-    assert!(view.approve_command.is_some() && view.handoff.is_some());
-    stage.act(&rita, |turn| turn.approve(&parse("a"), None, "good").map(drop)).expect("approved");
-    assert_eq!(stage.snapshot().handoffs[0].status, HandoffStatus::Acknowledged);
-}
-
-#[test]
 fn people_are_told_once_that_nothing_moves() {
     let stage = Stage::new(Profile::Balanced);
     let ann = stage.aboard("ann", "main");
@@ -333,26 +236,38 @@ fn nobody_aboard_for_a_field_or_a_review_is_a_standstill() {
 }
 
 #[test]
-fn the_largest_bundle_is_bounded() {
+fn a_reader_that_leaves_something_out_has_not_read_it() {
     let stage = Stage::new(Profile::Balanced);
     let ann = stage.aboard("ann", "main");
-    let long = "ä".repeat(60_000);
-    let texts = TaskTexts { body: long.clone(), acceptance: vec![long[..2_000].to_owned(); 200] };
-    stage.add(NewTask { texts, ..new_task("a") });
-    for _ in 0..6 {
-        claim(&stage, &ann, "a").expect("claimed");
-        stage.act(&ann, |turn| turn.release(&parse("a"), &long).map(drop)).expect("given back");
+    stage.act(&person(), |turn| turn.send_message(parse("agent:ann"), "urgent", 0).map(drop)).expect("said");
+    let newest = stage.snapshot().board.event_seq;
+    for (cursor, filter, left) in
+        [("narrow", "{\"kind\":\"review_ready\",\"whose\":\"ann\"}", 1), ("wide", "{\"whose\":\"ann\"}", 0)]
+    {
+        let id = parse(cursor);
+        stage
+            .act(&ann, |turn| {
+                turn.deliver(&id, Stream::Notifications, filter, (0, newest), Given::Something)?;
+                turn.acknowledge(Stream::Notifications, Some(&id), Some(newest)).map(drop)
+            })
+            .expect("read");
+        assert_eq!(calls(&stage).len(), left, "{cursor}");
     }
-    claim(&stage, &ann, "a").expect("claimed");
-    let tree = WorkingTree { dirty: vec![long.clone(); 100], diff_stat: vec![long.clone(); 100], cut: false };
-    for notes in ["one", "two"] {
-        let notes = notes.repeat(2_000);
-        let kind = HandoffKind::Takeover;
-        let new = NewHandoff { module: parse("a"), to: None, kind, notes, tree: tree.clone() };
-        stage.act(&ann, |turn| turn.leave_handoff(new).map(drop)).expect("left");
+}
+
+#[test]
+fn an_agent_reviews_in_two_windows() {
+    let stage = Stage::new(Profile::Balanced);
+    let ann = stage.aboard("ann", "main");
+    let rita = stage.register(reviewer("rita", &[])).1;
+    let second = stage.register(Registration { window: parse("two"), ..reviewer("rita", &[]) }).1;
+    for module in ["a", "b"] {
+        stage.add(NewTask { review: Some(Review::Required), ..new_task(module) });
+        claim(&stage, &ann, module).expect("claimed");
+        finish(&stage, &ann, module).expect("handed in");
     }
-    let key = stage.snapshot().handoffs[0].key;
-    let page = stage.look(&ann, |look| look.bundle_pages(&[key])).pop().expect("a bundle");
-    let json = serde_json::to_string(&page.bundle).expect("it is JSON");
-    assert!(json.len() < 96 * 1024 && page.previous.is_some(), "{} bytes", json.len());
+    for (window, module) in [(&rita, "a"), (&second, "b")] {
+        let came = stage.act(window, |turn| turn.claim_review_next(None, None).map(|came| came.reply)).expect("taken");
+        assert_eq!(came.task.map(|task| task.module.to_string()).as_deref(), Some(module));
+    }
 }

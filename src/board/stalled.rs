@@ -5,17 +5,27 @@ use serde::{Deserialize, Serialize};
 
 use super::look::Look;
 use super::pages::ROSTER_ROWS;
+use super::questions::{answer_command, asked};
 use crate::domain::agent::{Agent, Role};
+use crate::domain::event::{Audience, EventKind};
+use crate::domain::handoff::HandoffStatus;
 use crate::domain::id::Specialty;
-use crate::domain::lease::LeaseKind;
+use crate::domain::lease::{Lease, LeaseKind};
+use crate::domain::question::QuestionStatus;
 use crate::domain::refusal::Refusal;
-use crate::domain::task::TaskState;
+use crate::domain::task::{Task, TaskState, WaitFor};
 use crate::domain::text;
-use crate::store::contract::{LeasesOf, Offers, SessionsOf};
+use crate::store::contract::{LeasesOf, NoticeFilter, Offers, QuestionFilter, SessionsOf};
 
 /// Of each kind so many are named: enough to act on.
 const STALLED_ROWS: usize = 5;
 
+/// Among so many windows a worker is looked for.
+const WORKERS_ASKED: usize = 500;
+/// An agent holds few leases; this only bounds the reading.
+const HELD_MOST: usize = 1_000;
+/// Of what somebody says to people so many characters are shown.
+const SAID_SHOWN: usize = 200;
 /// So much of a reason is shown, in characters.
 const WHY_SHOWN: usize = 80;
 
@@ -32,13 +42,18 @@ impl Look<'_> {
     /// What does not move by itself, each with the command that moves it.
     pub fn stalled(&self) -> Result<Vec<Stalled>, Refusal> {
         let mut list = Vec::new();
-        let mut say = |what: String, command: String| list.push(Stalled { what, command });
         let counts = &self.board.counts;
         let drafts = counts.of(TaskState::Draft);
         if drafts > 0 {
-            say(format!("drafts that nobody confirmed: {drafts}"), "callboard confirm-task --all".to_owned());
+            let what = format!("drafts that nobody confirmed: {drafts}");
+            list.push(Stalled { what, command: "callboard confirm-task --all".to_owned() });
         }
-        for task in self.tasks_in(TaskState::Waiting)?.into_iter().take(STALLED_ROWS) {
+        self.people_are_asked(&mut list)?;
+        let mut say = |what: String, command: String| list.push(Stalled { what, command });
+        let answered = |task: &Task| task.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer);
+        let mut waiting = self.tasks_in(TaskState::Waiting)?;
+        waiting.retain(|task| !answered(task));
+        for task in waiting.into_iter().take(STALLED_ROWS) {
             let what = task.waiting.as_ref().map_or("?", |waiting| waiting.what.as_str());
             let why = task.waiting.as_ref().map(|waiting| format!(": {}", text::cut(&waiting.reason, WHY_SHOWN)));
             let command = self.waking_command(&task)?;
@@ -47,7 +62,7 @@ impl Look<'_> {
         let strand = counts.of(TaskState::Failed) + counts.of(TaskState::Cancelled) > 0;
         for task in if strand { self.store.stranding(STALLED_ROWS)? } else { Vec::new() } {
             let what = format!("{} is {} and holds up {}", task.module, task.state, task.held_up);
-            say(what, format!("callboard reopen-task {} --reason TEXT", task.module));
+            say(what, format!("callboard reopen-task {} --reason TEXT --as-human", task.module));
         }
         if counts.of(TaskState::Review) > 0
             && let Some(task) = self.reviewable(None, None, 1)?.first()
@@ -63,26 +78,107 @@ impl Look<'_> {
             let what = format!("the {kind} lease of {module} ran out; {} held it", lease.agent);
             say(what, format!("callboard {claim} {module} --agent-id ID"));
         }
+        self.untaken(&mut list)?;
         self.unmanned(&mut list)?;
         Ok(list)
+    }
+
+    /// Open questions, and words for people that nobody has acknowledged.
+    fn people_are_asked(&self, list: &mut Vec<Stalled>) -> Result<(), Refusal> {
+        if self.board.pending.questions > 0 {
+            let filter = QuestionFilter { status: Some(QuestionStatus::Open), ..QuestionFilter::default() };
+            for question in self.store.questions(&filter, None, STALLED_ROWS)? {
+                let about = question.task.as_ref().map(|(_, module)| format!(" about {module}")).unwrap_or_default();
+                let (by, to) = (&question.asked_by, &question.audience);
+                let what = format!("{by} asks {to}{about}: {}", asked(&question));
+                list.push(Stalled { what, command: answer_command(&question) });
+            }
+        }
+        if self.board.pending.notifications > 0 {
+            let audiences = Some(vec![Audience::Humans]);
+            let kind = Some(EventKind::Message);
+            let filter = NoticeFilter { audiences, kind, unresolved: true, ..NoticeFilter::default() };
+            for notice in self.store.notices(&filter, 0, STALLED_ROWS)? {
+                let event = notice.event;
+                let said = event.data.get("message").and_then(|said| said.as_str()).unwrap_or_default();
+                let by = event.actor.as_deref().unwrap_or("somebody");
+                let what = format!("{by} says: {}", text::cut(&text::one_line(said), SAID_SHOWN));
+                list.push(Stalled { what, command: format!("callboard ack-notifications --up-to {}", event.seq) });
+            }
+        }
+        Ok(())
+    }
+
+    /// What was handed to an agent that is not aboard.
+    fn untaken(&self, list: &mut Vec<Stalled>) -> Result<(), Refusal> {
+        if self.board.pending.handoffs == 0 {
+            return Ok(());
+        }
+        for handoff in self.store.live_handoffs(STALLED_ROWS)? {
+            if let (HandoffStatus::Ready, Audience::Agent(agent)) = (handoff.status, &handoff.audience)
+                && !self.is_aboard(agent)?
+            {
+                let module = &handoff.module;
+                let what = format!("{module} was handed to {agent}, which is not aboard");
+                list.push(Stalled { what, command: format!("callboard withdraw-handoff {module}") });
+            }
+        }
+        Ok(())
+    }
+
+    /// True when nothing ever moves by itself: nobody holds anything, and nobody aboard could take what is offered or
+    /// review what was handed in.
+    pub fn is_stalled(&self) -> Result<bool, Refusal> {
+        let counts = &self.board.counts;
+        if counts.total() == 0 || counts.is_complete() {
+            return Ok(false);
+        }
+        let is_live = |lease: &Lease| lease.is_live(self.dial.lease);
+        let held = self.store.leases(LeasesOf::All, HELD_MOST)?;
+        // What has run out and was not noticed yet is offered by the next mutation.
+        if held.iter().any(|lease| is_live(lease) || !lease.lapsed) {
+            return Ok(false);
+        }
+        if counts.offered > 0 && self.somebody_may_claim()? {
+            return Ok(false);
+        }
+        if self.board.pending.questions > 0 {
+            let filter = QuestionFilter { status: Some(QuestionStatus::Open), ..QuestionFilter::default() };
+            for question in self.store.questions(&filter, None, ROSTER_ROWS)? {
+                if let Audience::Agent(agent) = &question.audience
+                    && self.is_aboard(agent)?
+                {
+                    return Ok(false);
+                }
+            }
+        }
+        for task in self.tasks_in(TaskState::Review)? {
+            let reviewer = task.reviewer.as_ref().map(|reviewer| self.is_aboard(reviewer)).transpose()?;
+            if reviewer == Some(true) || self.can_be_reviewed(&task)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// True when some task is offered that asks for no specialty, or for one that a worker aboard has; also while nobody is
     /// aboard, because whoever comes may have it.
     pub(super) fn somebody_may_claim(&self) -> Result<bool, Refusal> {
-        let wanted = self.store.offered_specialties(STALLED_ROWS)?;
-        if wanted.is_empty() || !self.store.offers(Offers::Free, None, 1)?.is_empty() {
+        if !self.store.offers(Offers::Free, None, 1)?.is_empty() {
             return Ok(true);
         }
         let mut nobody = true;
-        for session in self.store.sessions(SessionsOf::Live, ROSTER_ROWS)? {
+        for session in self.store.sessions(SessionsOf::Live, WORKERS_ASKED)? {
             nobody = false;
-            let agent = self.store.agent(&session.agent)?.filter(|agent| agent.roles.contains(&Role::Worker));
-            let fits = |agent: &Agent| {
-                agent.specialties.is_empty() || agent.specialties.iter().any(|one| wanted.contains(one))
-            };
-            if agent.as_ref().is_some_and(fits) {
+            let worker = self.store.agent(&session.agent)?.filter(|agent| agent.roles.contains(&Role::Worker));
+            let Some(Agent { specialties, .. }) = worker else { continue };
+            if specialties.is_empty() {
                 return Ok(true);
+            }
+            for one in &specialties {
+                if !self.store.offers(Offers::Of(one), None, 1)?.is_empty() {
+                    return Ok(true);
+                }
             }
         }
         Ok(nobody)

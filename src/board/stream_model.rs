@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::mutation::{Answer, Outcome};
+use super::notices::Given;
 use super::stage::{Guards, Stage, parse, person};
 use super::streams::{Reading, StreamFilter};
 use crate::domain::cursor::Stream;
@@ -96,7 +97,8 @@ impl Play {
         };
         let delivered = if page.is_empty() { start } else { end };
         let deliver = |turn: &mut super::turn::Turn<'_>| {
-            turn.deliver(&cursor, Stream::Events, &filter, start, delivered)?;
+            let given = if page.is_empty() { Given::Nothing } else { Given::Something };
+            turn.deliver(&cursor, Stream::Events, &filter, (start, delivered), given)?;
             Ok(Answer { outcome: Outcome::Nothing, reply: () })
         };
         self.stage.act_guarded(&person(), &Guards::default(), deliver).expect("delivered");

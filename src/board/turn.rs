@@ -65,6 +65,8 @@ pub struct Turn<'a> {
     pub(super) rung: BTreeSet<Topic>,
     /// True when this transaction must be committed even if it found nothing.
     pub(super) news: bool,
+    /// True when every task was in a final state before this turn.
+    pub(super) was_complete: bool,
     pub(super) settled: BTreeMap<u64, Resolution>,
     pub(super) events: Vec<Event>,
     warnings: Vec<String>,
@@ -81,6 +83,7 @@ impl<'a> Turn<'a> {
     ) -> Self {
         let dial = board.dial;
         let proof = caller.proof(&actor);
+        let was_complete = board.counts.is_complete();
         Self {
             store,
             names,
@@ -96,6 +99,7 @@ impl<'a> Turn<'a> {
             ended: Vec::new(),
             rung: BTreeSet::new(),
             news: false,
+            was_complete,
             settled: BTreeMap::new(),
             events: Vec::new(),
             warnings: Vec::new(),
@@ -105,6 +109,11 @@ impl<'a> Turn<'a> {
     /// The storage's time.
     pub fn now(&self) -> Millis {
         self.dial.wall
+    }
+
+    /// Has it recorded that the acting window is there, even if nothing else comes of this turn.
+    pub fn be_heard_of(&mut self) {
+        self.news = true;
     }
 
     /// Where the events of this turn come from.
@@ -267,6 +276,15 @@ impl<'a> Turn<'a> {
             |state| matches!(state, TaskState::Draft | TaskState::Waiting | TaskState::Failed | TaskState::Cancelled);
         if !state_stays && (needs_a_hand(after.state) || before.is_some_and(|before| needs_a_hand(before.state))) {
             self.rung.insert(Topic::Plan);
+        }
+        // Others may depend on what will not come, or no longer.
+        let strands = matches!(after.state, TaskState::Failed | TaskState::Cancelled);
+        if strands && !same(|a, b| a.held_up == b.held_up) {
+            self.rung.insert(Topic::Plan);
+        }
+        // Others keep off the paths of what is held.
+        if after.state == TaskState::Active && !same(|a, b| a.owned_paths == b.owned_paths) {
+            self.rung.insert(Topic::Freed);
         }
         if !state_stays && after.state.is_final() && self.board.counts.is_complete() {
             self.rung.insert(Topic::Complete);

@@ -175,6 +175,8 @@ pub struct ClaimView {
     pub resumed: bool,
     /// The bundle that was left for whoever takes over.
     pub handoff: Option<String>,
+    /// The command that says that the bundle was read, where that is due.
+    pub acknowledge_command: Option<String>,
     /// What was done in the tasks that this one depends on.
     pub dependencies: Vec<DependencyView>,
     /// What reviewers said, newest first.
@@ -200,12 +202,16 @@ pub struct ClaimView {
 /// Something that would have to happen first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingOn {
-    /// What kind of thing: `held`, `review`, `waiting`, `draft`, `dependency_failed`, `overlap`, `reserved`, `no_task`.
+    /// What kind of thing: `question`, `held`, `review`, `waiting`, `draft`, `dependency_failed`, `handoff`, `overlap`,
+    /// `reserved`, `ready`, `no_task`.
     pub kind: String,
     /// The task.
     pub module: Option<Module>,
-    /// Who has it, or what it waits for.
+    /// Who has it, or would have to do something.
     pub by: Option<String>,
+    /// What is asked, or why it waits.
+    #[serde(default)]
+    pub what: Option<String>,
     /// Until when at the latest.
     pub until: Option<Millis>,
     /// The command that helps.
@@ -330,6 +336,7 @@ impl Look<'_> {
             verdicts: if is_first { Vec::new() } else { self.store.verdicts(task.key, VERDICTS_SHOWN)? },
             answers: self.answers(task.key)?,
             handoff: self.live_bundle(&task)?,
+            acknowledge_command: self.receipt_command(lease)?,
             workspace: earlier.first().map(|attempt| attempt.workspace.clone()),
             earlier,
             finish_command: Some(finish_command(lease)),

@@ -17,8 +17,9 @@ use crate::ops::values::Limit;
 use crate::platform::deadline::Deadline;
 use crate::platform::signals;
 
-/// How long one wait of a stream without an end lasts.
-const FOR_LONG: Duration = Duration::from_secs(3600);
+/// How long one wait of a stream without an end lasts. After it the place of a stream that leaves most out is moved on, so
+/// that pruned events that it did not want are not missing.
+const FOR_LONG: Duration = Duration::from_secs(60);
 
 /// How a stream is printed, and when it ends.
 #[derive(Clone, Copy, Debug)]

@@ -78,7 +78,7 @@ pub(super) fn wait<O: Operation>(
         }
         if outlook.tick && next_tick.is_over() {
             next_tick = Deadline::after(TICK_EVERY);
-            app.tick(&call.who())?;
+            app.tick(&call.who(), &outlook)?;
             continue;
         }
         pace.rest(until);

@@ -112,9 +112,15 @@ impl Cursor {
         if self.stream == stream && self.filter == filter {
             return Ok(());
         }
-        let message = format!("cursor {} reads {} with {}", self.id, self.stream, self.filter);
+        let filter = if self.filter == "{}" { "without a filter".to_owned() } else { format!("with {}", self.filter) };
+        let message = format!("cursor {} reads {} {filter}", self.id, self.stream);
+        let hint = if self.stream == stream {
+            format!("the same filter as before, or another --cursor-id than {}", self.id)
+        } else {
+            format!("callboard {0} --cursor-id {1}, and callboard ack-{0}", self.stream, self.id)
+        };
         Err(Refusal::new(Code::CursorDiffers, message)
-            .hint(format!("the same filter as before, or another --cursor-id than {}", self.id))
+            .hint(hint)
             .detail("stream", self.stream.as_str())
             .detail("filter", self.filter.as_str()))
     }

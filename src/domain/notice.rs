@@ -122,6 +122,7 @@ pub fn is_for_reading(event: &Event) -> bool {
         | EventKind::LeaseRevoked
         | EventKind::ScopeOverlap
         | EventKind::Message
+        | EventKind::TaskFailed
         | EventKind::BoardComplete => true,
         // No task waits for the answer, so none is claimed because of it.
         EventKind::Answered => event.module.is_none(),

@@ -10,7 +10,7 @@ use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::claims::{Overlapping, Wish};
-use crate::board::mutation::{Answer, Outcome, Refused};
+use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::board::views::ClaimView;
 use crate::domain::id::{AgentId, Specialty};
@@ -114,20 +114,11 @@ impl Operation for NextClaimable {
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<OffersReply>, Refused> {
         call.caller.look(app, |look| {
             let tasks = look.claimable_views(self.specialty.as_ref(), self.limit.get())?;
-            Ok(Answer { outcome: found(look, &tasks), reply: OffersReply { tasks, next_after: None } })
+            OffersReply::of(look, tasks)
         })
     }
 
     fn outlook(&self, call: &Waiter, app: &App) -> Result<Outlook, Refused> {
         call.caller.outlook(app, |look| look.claimable_outlook(self.specialty.as_ref()))
-    }
-}
-
-/// What a list that looks for one thing comes to.
-pub(super) fn found<T>(look: &crate::board::look::Look<'_>, list: &[T]) -> Outcome {
-    match list {
-        [] if look.board().counts.is_complete() => Outcome::Complete,
-        [] => Outcome::Nothing,
-        _ => Outcome::Done,
     }
 }

@@ -11,14 +11,17 @@ use super::{Done, Group, Kind, Operation};
 use crate::app::{App, Order};
 use crate::board::history::EventView;
 use crate::board::mutation::{Answer, Outcome, Refused};
+use crate::board::notices::Given;
 use crate::board::outlook::Outlook;
 use crate::board::streams::{CursorView, Reading, StreamFilter, StreamPage};
-use crate::domain::cursor::Stream;
+use crate::domain::cursor::{Cursor, Stream};
 use crate::domain::event::Source;
 use crate::domain::id::{CursorId, Module, Specialty};
 use crate::domain::notice::Signal;
 use crate::domain::text;
 
+/// A cursor to which nothing was given is moved on when it is so many events behind.
+const LAG_MOST: u64 = 500;
 /// A message is read by agents whose context is dear, in bytes.
 const MESSAGE_MOST: usize = 8 * 1024;
 
@@ -26,7 +29,7 @@ const MESSAGE_MOST: usize = 8 * 1024;
 ///
 /// Each has a number; there are no holes. Without --since and --cursor-id from the first that is kept. With --cursor-id
 /// it goes on after what that reader acknowledged, and records what it was given. `next_since` is where the next page
-/// begins.
+/// begins. With --follow, as in events-stream, it goes on with what comes, and an explicit --limit is how many in all.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
@@ -166,6 +169,8 @@ pub struct NotificationsReply {
     pub more: bool,
     /// The cursor that they were read by.
     pub cursor: Option<CursorView>,
+    /// The command that acknowledges them, once they were read.
+    pub ack_command: Option<String>,
 }
 
 impl Notifications {
@@ -199,7 +204,16 @@ impl Operation for Notifications {
         Ok(seen.with(|page| {
             let outcome = if page.found.is_empty() && waits { Outcome::Nothing } else { Outcome::Done };
             let next_since = Since::from(page.next);
-            (outcome, NotificationsReply { notifications: page.found, next_since, more: page.more, cursor })
+            let reader = match (&self.cursor_id, &call.caller.agent_id) {
+                (Some(cursor), _) => format!(" --cursor-id {}", text::quoted(cursor.as_str())),
+                (None, Some(agent)) => format!(" --agent-id {agent}"),
+                (None, None) => String::new(),
+            };
+            let last = page.found.last().map(|event| event.seq);
+            let ack_command = last.map(|seq| format!("callboard ack-notifications{reader} --up-to {seq}"));
+            let reply =
+                NotificationsReply { notifications: page.found, next_since, more: page.more, cursor, ack_command };
+            (outcome, reply)
         }))
     }
 
@@ -231,12 +245,14 @@ fn read<O: Operation>(
     let last = if page.found.is_empty() { page.start } else { page.next.seq };
     let mut view = kept.as_ref().map(CursorView::from);
     if let Some(id) = &reading.cursor
-        && kept.as_ref().is_none_or(|cursor| cursor.delivered < last || cursor.filter.is_empty())
+        && kept.as_ref().is_none_or(|cursor| cursor.delivered < last || cursor.filter.is_empty() || lags(cursor, page))
     {
+        let last = if page.found.is_empty() { page.next.seq } else { last };
         let order = Order::presence(O::NAME, &caller);
         let (stream, filter, start) = (reading.stream, page.filter.clone(), page.start);
+        let given = if page.found.is_empty() { Given::Nothing } else { Given::Something };
         let moved = app.commit(&order, |turn| {
-            let cursor = turn.deliver(id, stream, &filter, start, last)?;
+            let cursor = turn.deliver(id, stream, &filter, (start, last), given)?;
             Ok(Answer { outcome: Outcome::Nothing, reply: CursorView::from(&cursor) })
         })?;
         view = Some(moved.answer.reply);
@@ -247,6 +263,11 @@ fn read<O: Operation>(
         }
     }
     Ok((seen.with(|(page, _, _)| (Outcome::Done, page)), pruned_through, view))
+}
+
+/// True for a cursor whose filter has left out everything for so long that its place would be pruned.
+fn lags(cursor: &Cursor, page: &StreamPage) -> bool {
+    page.found.is_empty() && cursor.delivered == cursor.acknowledged && page.next.seq > cursor.acknowledged + LAG_MOST
 }
 
 /// Acknowledge events: a reader says how far it has read.

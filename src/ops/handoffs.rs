@@ -15,7 +15,7 @@ use crate::board::handoffs::NewHandoff;
 use crate::board::inbox::HandoffView;
 use crate::board::mutation::{Answer, Outcome, Refused};
 use crate::board::outlook::Outlook;
-use crate::board::views::ClaimView;
+use crate::board::views::{ClaimView, WaitingOn};
 use crate::domain::event::Audience;
 use crate::domain::handoff::{HandoffKey, HandoffKind, HandoffStatus};
 use crate::domain::lease::Ttl;
@@ -184,6 +184,8 @@ pub struct NextHandoff {}
 pub struct NextHandoffReply {
     /// The handoff; null when there is none.
     pub handoff: Option<HandoffView>,
+    /// What would have to happen, when there is none.
+    pub waiting_on: Vec<WaitingOn>,
 }
 
 impl Operation for NextHandoff {
@@ -202,7 +204,8 @@ impl Operation for NextHandoff {
                 None if look.board().counts.is_complete() => Outcome::Complete,
                 None => Outcome::Nothing,
             };
-            Ok(Answer { outcome, reply: NextHandoffReply { handoff } })
+            let waiting_on = if handoff.is_none() { look.hindrances()? } else { Vec::new() };
+            Ok(Answer { outcome, reply: NextHandoffReply { handoff, waiting_on } })
         })
     }
 

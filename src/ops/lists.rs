@@ -5,13 +5,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Anyone, Caller};
-use super::tasks::TaskReply;
 use super::values::{Label, Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
-use crate::board::mutation::{Answer, Refused};
-use crate::board::views::TaskView;
+use crate::board::inbox::HandoffView;
+use crate::board::look::Look;
+use crate::board::mutation::{Answer, Outcome, Refused};
+use crate::board::questions::QuestionView;
+use crate::board::views::{TaskView, WaitingOn};
 use crate::domain::id::{AgentId, Module, Specialty};
+use crate::domain::refusal::Refusal;
 use crate::domain::task::TaskState;
 use crate::store::contract::TaskFilter;
 
@@ -31,6 +34,25 @@ pub struct OffersReply {
     pub tasks: Vec<TaskView>,
     /// Always null: whoever takes the first one finds another order.
     pub next_after: Option<Module>,
+    /// What would have to happen, when there is none.
+    pub waiting_on: Vec<WaitingOn>,
+}
+
+impl OffersReply {
+    /// The answer to whoever looks for tasks to take.
+    pub fn of(look: &Look<'_>, tasks: Vec<TaskView>) -> Result<Answer<Self>, Refusal> {
+        let waiting_on = if tasks.is_empty() { look.hindrances()? } else { Vec::new() };
+        Ok(Answer { outcome: found(look, &tasks), reply: Self { tasks, next_after: None, waiting_on } })
+    }
+}
+
+/// What a list that looks for one thing comes to.
+fn found<T>(look: &Look<'_>, list: &[T]) -> Outcome {
+    match list {
+        [] if look.board().counts.is_complete() => Outcome::Complete,
+        [] => Outcome::Nothing,
+        _ => Outcome::Done,
+    }
 }
 
 /// List tasks, oldest first.
@@ -90,6 +112,17 @@ impl Operation for Tasks {
     }
 }
 
+/// A task with what is asked about it and handed over with it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ShowReply {
+    /// The task.
+    pub task: TaskView,
+    /// The newest questions about it, oldest first.
+    pub questions: Vec<QuestionView>,
+    /// The handoff that waits for somebody or for a receipt.
+    pub handoff: Option<HandoffView>,
+}
+
 /// Show one task whole.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,12 +138,13 @@ impl Operation for Show {
     const GROUP: Group = Group::Status;
     const EXAMPLE: &'static str = "callboard show core-auth";
     type Call = Caller;
-    type Reply = TaskReply;
+    type Reply = ShowReply;
 
-    fn run(&self, call: &Caller, app: &App) -> Result<Done<TaskReply>, Refused> {
+    fn run(&self, call: &Caller, app: &App) -> Result<Done<ShowReply>, Refused> {
         call.look(app, |look| {
             let task = look.task(self.module.name())?;
-            Ok(Answer::done(TaskReply { task: look.whole_task_view(&task)? }))
+            let (questions, handoff) = (look.questions_of(&task)?, look.handoff_of(&task)?);
+            Ok(Answer::done(ShowReply { task: look.whole_task_view(&task)?, questions, handoff }))
         })
     }
 }

@@ -97,8 +97,15 @@ impl Operation for Ask {
             let message = format!("{} options are no choice; {OPTIONS_MOST} are allowed", self.option.len());
             return Err(unread(Refusal::new(Code::InvalidValue, message)));
         }
-        let options = self.option.iter().map(|option| text::title(option.as_str())).collect::<Result<Vec<_>, _>>();
-        let options = options.map_err(unread)?;
+        let mut options: Vec<String> = Vec::new();
+        for option in &self.option {
+            let option = text::one_line(option.as_str());
+            if option.is_empty() || option.chars().count() > text::TITLE_MOST || options.contains(&option) {
+                let message = format!("an option is one line of 1 to {} characters, each another", text::TITLE_MOST);
+                return Err(unread(Refusal::new(Code::InvalidValue, message).hint("callboard ask --help")));
+            }
+            options.push(option);
+        }
         let module = self.module.clone();
         call.commit(self, app, |turn| {
             let asked = turn.ask(NewQuestion { module, to, text: said, options, priority: self.priority.into() })?;

@@ -12,6 +12,7 @@ use crate::app::archives::{FileState, Prepared};
 use crate::board::history::EventView;
 use crate::board::mutation::{Answer, Refused};
 use crate::board::retention::ArchiveView;
+use crate::domain::cursor::Place;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::retention::Retention as Policy;
 use crate::domain::word::words;
@@ -26,11 +27,11 @@ const ARCHIVES_NAMED: usize = 10;
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneEvents {
-    /// Keep at most so many events.
+    /// Keep at most so many events; 0 keeps none that may go.
     #[arg(long, value_name = "N")]
     #[serde(default)]
     pub max_rows: Option<u64>,
-    /// Keep events for so many days.
+    /// Keep events for so many days; 0 keeps none that may go.
     #[arg(long, value_name = "D")]
     #[serde(default)]
     pub max_age_days: Option<u32>,
@@ -162,7 +163,7 @@ pub struct ArchivesReply {
     /// With --read: lines that cannot be read.
     pub bad_lines: Vec<BadLine>,
     /// Where the next page begins, or null.
-    pub next_since: Option<u64>,
+    pub next_since: Option<Since>,
 }
 
 impl Operation for EventArchives {
@@ -174,17 +175,21 @@ impl Operation for EventArchives {
     type Reply = ArchivesReply;
 
     fn run(&self, call: &Anyone, app: &App) -> Result<Done<ArchivesReply>, Refused> {
-        let since = self.since.clone().map(crate::domain::cursor::Place::from);
+        let since = self.since.clone().map(Place::from);
         let (after, limit) = (since.map_or(0, |place| place.seq), self.limit.get());
         let Some(name) = &self.read else {
-            let listed = call.look(app, |look| look.archives(after, limit + 1).map(Answer::done))?;
+            let listed = call.look(app, |look| {
+                let generation = look.board().generation.clone();
+                Ok(Answer::done((look.archives(after, limit + 1)?, generation)))
+            })?;
             let mut archives = Vec::new();
-            for archive in listed.reply.iter().take(limit) {
+            for archive in listed.reply.0.iter().take(limit) {
                 let status = app.archive_state(archive)?.into();
                 archives.push(ListedArchive { archive: archive.clone(), status });
             }
-            let next_since =
-                (listed.reply.len() > limit).then(|| archives.last().map(|last| last.archive.last)).flatten();
+            let next_since = (listed.reply.0.len() > limit)
+                .then(|| archives.last().map(|last| place(&listed.reply.1, last.archive.last)))
+                .flatten();
             return Ok(listed.with(|_| {
                 let reply = ArchivesReply { archives, events: Vec::new(), bad_lines: Vec::new(), next_since };
                 (crate::board::mutation::Outcome::Done, reply)
@@ -192,7 +197,7 @@ impl Operation for EventArchives {
         };
         let name = name.rsplit('/').next().unwrap_or(name);
         let found = call.look(app, |look| match look.archive(name)? {
-            Some(archive) => Ok(Answer::done(archive)),
+            Some(archive) => Ok(Answer::done((archive, look.board().generation.clone()))),
             None => {
                 let known = look.archives(0, ARCHIVES_NAMED)?;
                 let known: Vec<String> = known.into_iter().map(|archive| archive.name).collect();
@@ -203,17 +208,21 @@ impl Operation for EventArchives {
             }
         })?;
         let revision = Some(found.revision);
-        let part = app.read_archive(&found.reply, after, limit);
+        let part = app.read_archive(&found.reply.0, after, limit);
         let part = part.map_err(|refusal| Refused { refusal, revision })?;
-        let status = app.archive_state(&found.reply)?.into();
-        let next_since = part.more.then(|| part.events.last().map(|event| event.seq)).flatten();
+        let status = app.archive_state(&found.reply.0)?.into();
+        let next_since = part.more.then(|| part.events.last().map(|event| place(&found.reply.1, event.seq))).flatten();
         let bad_lines = part.bad.into_iter().map(|bad| BadLine { line: bad.line, why: bad.why }).collect();
-        Ok(found.with(|archive| {
+        Ok(found.with(|(archive, _)| {
             let archives = vec![ListedArchive { archive, status }];
             let reply = ArchivesReply { archives, events: part.events, bad_lines, next_since };
             (crate::board::mutation::Outcome::Done, reply)
         }))
     }
+}
+
+fn place(generation: &str, seq: u64) -> Since {
+    Place { generation: Some(generation.to_owned()), seq }.into()
 }
 
 /// Show or set how many events the board keeps by itself.

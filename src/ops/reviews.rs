@@ -5,14 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Changer, Waiter, WaitingChanger};
-use super::claims::found;
 use super::lists::OffersReply;
 use super::tasks::TaskReply;
 use super::texts::Text;
 use super::values::{Limit, OneTask};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
-use crate::board::mutation::{Answer, Refused};
+use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::board::views::ClaimView;
 use crate::domain::id::Specialty;
@@ -177,7 +176,7 @@ impl Operation for NextReviewable {
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<OffersReply>, Refused> {
         call.caller.look(app, |look| {
             let tasks = look.reviewable_views(self.specialty.as_ref(), self.limit.get())?;
-            Ok(Answer { outcome: found(look, &tasks), reply: OffersReply { tasks, next_after: None } })
+            OffersReply::of(look, tasks)
         })
     }
 

@@ -376,21 +376,31 @@ pub enum Receiver {
     Specialty(Specialty),
 }
 
-impl FromStr for Receiver {
-    type Err = InvalidName;
+/// Why a text does not say for whom.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is nobody who could take it; there are: agent:ID, SPECIALTY, workers:SPECIALTY, reviewers:SPECIALTY")]
+pub struct InvalidReceiver(Box<str>);
 
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        match text.strip_prefix("agent:") {
-            Some(id) => id.parse().map(Self::Agent),
-            None => text.parse().map(Self::Specialty),
+impl FromStr for Receiver {
+    type Err = InvalidReceiver;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReceiver> {
+        let bad = |_: InvalidName| InvalidReceiver(text.into());
+        match text.split_once(':') {
+            Some(("agent", id)) => id.parse().map(Self::Agent).map_err(bad),
+            Some(("workers" | "reviewers", one)) => one.parse().map(Self::Specialty).map_err(bad),
+            None if !matches!(text, "humans" | "workers" | "reviewers") => {
+                text.parse().map(Self::Specialty).map_err(bad)
+            }
+            _ => Err(InvalidReceiver(text.into())),
         }
     }
 }
 
 impl TryFrom<String> for Receiver {
-    type Error = InvalidName;
+    type Error = InvalidReceiver;
 
-    fn try_from(text: String) -> Result<Self, InvalidName> {
+    fn try_from(text: String) -> Result<Self, InvalidReceiver> {
         text.parse()
     }
 }

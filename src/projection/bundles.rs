@@ -121,4 +121,18 @@ mod tests {
         let drawn = draw(&page, None, &mut warnings);
         assert!(warnings.is_empty() && drawn.text.contains("## Since the handoff before"), "{warnings:?}");
     }
+
+    #[test]
+    fn nothing_in_a_fence_closes_it() {
+        for words in ["\u{1}```\n# out", "a\n\u{1b} ````\nb", "`````", "~~~"] {
+            let bundle = Bundle { notes: words.to_owned(), ..full() };
+            let page = BundlePage { handoff: HandoffKey(2), bundle, previous: None };
+            let text = draw(&page, None, &mut Vec::new()).text;
+            let says = text.split("## What `ann` says").nth(1).expect("the notes");
+            let fence: String = says.trim_start().chars().take_while(|c| *c == '`').collect();
+            let inside = says.trim_start()[fence.len()..].split(&format!("\n{fence}\n")).next().expect("its inside");
+            assert!(!inside.lines().any(|line| line.trim_start().starts_with(&fence)), "{words:?}: {says}");
+            assert!(inside.contains(words.trim_start_matches('\u{1}').lines().last().expect("a line")), "{words:?}");
+        }
+    }
 }

@@ -129,7 +129,8 @@ impl Desk {
             let name = bundles::file(&handoff.module);
             shown.bundles.get(&name).is_some_and(|mark| mark.handoff == handoff.handoff) && self.is_file(&name)
         };
-        handoffs.iter().filter(|handoff| !is_there(handoff)).map(|handoff| handoff.handoff).collect()
+        let live = handoffs.iter().filter(|handoff| handoff.status.is_live());
+        live.filter(|handoff| !is_there(handoff)).map(|handoff| handoff.handoff).collect()
     }
 
     fn is_file(&self, name: &str) -> bool {

@@ -94,7 +94,8 @@ pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionErro
         bundles: BTreeMap::new(),
         at: picture.board.changed_at.0,
     };
-    let bundles = picture.handoffs.iter().map(|handoff| (bundles::file(&handoff.module), handoff.handoff)).collect();
+    let live = picture.handoffs.iter().filter(|handoff| handoff.status.is_live());
+    let bundles = live.map(|handoff| (bundles::file(&handoff.module), handoff.handoff)).collect();
     Ok(Drawn { marker, pages, bundles, warnings })
 }
 
@@ -159,9 +160,10 @@ fn fill(page: Page, source: &str, value: &Value) -> Result<String, Box<str>> {
 
 /// Somebody's words in a fence that nothing in them can close. They stay as they are, but for what steers a terminal.
 fn fenced(words: &str, language: Option<&str>) -> Value {
+    // Cleaned first: what is taken out may stand before what would close the fence.
+    let words: String = words.chars().map(|c| if text::is_unsafe(c) { ' ' } else { c }).collect();
     let longest = words.lines().map(|line| line.trim_start().chars().take_while(|c| *c == '`').count()).max();
     let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);
-    let words: String = words.chars().map(|c| if text::is_unsafe(c) { ' ' } else { c }).collect();
     let (language, words) = (language.unwrap_or("text"), words.trim_end());
     Value::from_safe_string(format!("{fence}{language}\n{words}\n{fence}"))
 }

@@ -159,8 +159,9 @@ impl Watcher {
     /// Sleeps until a bell of `ear` differs from `mark`, the next deadline is another, or `until` has come.
     pub fn wait(&mut self, mark: &mut Mark, ear: &Ear, until: Deadline) -> Woken {
         let said = mark.near.clone();
-        self.post().waits = Some(Waits { known: said.pulse.clone(), said, ear: ear.clone() });
+        // What was told before is old; what is told from now on must not be thrown away.
         while self.told.try_recv().is_ok() {}
+        self.post().waits = Some(Waits { known: said.pulse.clone(), said, ear: ear.clone() });
         let woken = self.listen_until(mark, ear, until);
         let waits = self.post().waits.take();
         mark.near = waits.map_or_else(|| mark.near.clone(), |waits| waits.said);

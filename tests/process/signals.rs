@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use crate::project::Project;
 
+/// The number in `next_since`, which has the generation before it.
+fn after(reply: &Value) -> u64 {
+    reply["next_since"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+}
+
 fn seqs(reply: &Value, key: &str) -> Vec<u64> {
     reply[key].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect()
 }
@@ -52,7 +57,7 @@ fn pruned_events_are_in_an_archive_that_is_checked() {
     let again = project.json(&["prune-events", "--max-rows", "4", "--request-id", "once"]);
     assert_eq!((&again["replayed"], &again["archive"]), (&Value::Bool(true), &pruned["archive"]));
     let name = pruned["archive"]["name"].as_str().unwrap();
-    assert!(name.contains("-0000000001-0000000006."), "{name}");
+    assert!(name.contains("-0000000001-0000000006-"), "{name}");
     let told = project.refused(&["events", "--cursor-id", "slow"], 4, "events_pruned");
     assert_eq!(told["error"]["details"]["archives"][0], name);
     project.refused(&["events", "--since", "0"], 4, "events_pruned");
@@ -69,8 +74,8 @@ fn pruned_events_are_in_an_archive_that_is_checked() {
         (vec![1, 2, 3, 4, 5, 6], &"whole".into())
     );
     assert_eq!(
-        (seqs(&read(&["--since", "4", "--limit", "1"]), "events"), &read(&["--limit", "2"])["next_since"]),
-        (vec![5], &2.into())
+        (seqs(&read(&["--since", "4", "--limit", "1"]), "events"), after(&read(&["--limit", "2"]))),
+        (vec![5], 2)
     );
     let path = project.plan("archive/events").join(name);
     let lines: Vec<String> = std::fs::read_to_string(&path).unwrap().lines().map(ToOwned::to_owned).collect();

@@ -46,6 +46,7 @@ impl Render for ClaimView {
             page.field("workspace", lies);
         }
         page.maybe("handoff", self.handoff.as_ref());
+        page.maybe("once read", self.acknowledge_command.as_ref());
         page.maybe("finish", self.finish_command.as_ref());
         page.maybe("approve", self.approve_command.as_ref());
         page.maybe("request_changes", self.request_changes_command.as_ref());
@@ -74,6 +75,9 @@ pub(super) fn waiting_on(list: &[WaitingOn], page: &mut Page) {
         let mut words = one.module.as_ref().map(ToString::to_string).unwrap_or_default();
         if let Some(by) = &one.by {
             words = format!("{words} {by}");
+        }
+        if let Some(what) = &one.what {
+            words = format!("{words}: {what}");
         }
         if let Some(until) = one.until {
             words = format!("{words} until {}", when(until));

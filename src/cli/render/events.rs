@@ -11,25 +11,35 @@ use crate::ops::events::{AckReply, EventsReply, NotificationsReply, NotifyReply}
 /// What an event says, in a listing, in characters; `--json` has it whole.
 const SAID: usize = 80;
 
-/// What an event is about, in a few words.
-fn said(event: &EventView) -> String {
+/// What an event says.
+pub(super) fn whole(event: &EventView) -> String {
     let words = |key: &str| event.data.get(key).and_then(|value| value.as_str());
-    let own = match event.kind {
-        EventKind::Message => words("message"),
-        EventKind::Question => words("question"),
-        EventKind::Answered => words("answer"),
-        _ => words("reason").or_else(|| words("notes")),
+    let list = |key: &str| {
+        let values = event.data.get(key)?.as_array()?.iter();
+        Some(values.filter_map(|value| value.as_str()).collect::<Vec<_>>().join("; "))
     };
-    let own = own.map(ToOwned::to_owned).or_else(|| {
-        let facts: Vec<String> = event
-            .data
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| format!("{key} {value}"))
-            .collect();
-        Some(facts.join(", ").replace('"', "")).filter(|facts| !facts.is_empty())
-    });
-    text::cut(&text::one_line(&own.unwrap_or_default()), SAID)
+    let own = match event.kind {
+        EventKind::Message => words("message").map(ToOwned::to_owned),
+        EventKind::Question => {
+            let id = words("question_id").map(|id| format!("{id}: ")).unwrap_or_default();
+            let options = list("options").filter(|options| !options.is_empty());
+            let options = options.map(|options| format!(" ({options})")).unwrap_or_default();
+            words("question").map(|question| format!("{id}{question}{options}"))
+        }
+        EventKind::Answered => words("answer").map(ToOwned::to_owned),
+        EventKind::Stalled => list("what"),
+        _ => words("reason").or_else(|| words("notes")).map(ToOwned::to_owned),
+    };
+    own.filter(|own| !own.is_empty()).unwrap_or_else(|| {
+        let facts = event.data.iter().filter(|(_, value)| !value.is_null());
+        let facts: Vec<String> = facts.map(|(key, value)| format!("{key} {value}")).collect();
+        facts.join(", ").replace('"', "")
+    })
+}
+
+/// The same in a few words.
+fn said(event: &EventView) -> String {
+    text::cut(&text::one_line(&whole(event)), SAID)
 }
 
 fn row(event: &EventView) -> Vec<String> {
@@ -103,7 +113,21 @@ impl Render for EventsReply {
 
 impl Render for NotificationsReply {
     fn render(&self, _: Outcome, page: &mut Page) {
+        if let ([one], false) = (&self.notifications[..], self.more) {
+            // One is worth its whole text.
+            page.field("seq", one.seq);
+            page.field("kind", one.kind);
+            page.maybe("module", one.module.as_ref());
+            page.field("by", one.actor.as_deref().unwrap_or("somebody"));
+            page.maybe("for", one.audience.as_ref());
+            page.field("at", when(one.at));
+            page.field("what", whole(one));
+            page.field("next_since", &self.next_since);
+            page.maybe("acknowledge", self.ack_command.as_ref());
+            return cursor(self.cursor.as_ref(), page);
+        }
         list(&self.notifications, "nothing calls", &self.next_since, self.more, self.cursor.as_ref(), page);
+        page.maybe("acknowledge", self.ack_command.as_ref());
     }
 }
 

@@ -3,16 +3,18 @@
 use super::page::{Page, Render, Shown, when};
 use crate::board::inbox::HandoffView;
 use crate::board::mutation::Outcome;
+use crate::domain::handoff::HandoffStatus;
 use crate::ops::handoffs::{BundleReply, HandoffReply, HandoffsReply, NextHandoffReply};
 
-fn handoff(handoff: &HandoffView, page: &mut Page) {
+/// A handoff, whole.
+pub(super) fn handoff(handoff: &HandoffView, page: &mut Page) {
     page.field("module", &handoff.module);
     page.field("title", &handoff.title);
     page.field("kind", handoff.kind);
     page.field("status", handoff.status);
     page.field("for", &handoff.target);
     page.field("left_by", &handoff.left_by);
-    if handoff.agreed {
+    if handoff.agreed && handoff.status == HandoffStatus::Ready {
         page.field("agreed", "yes: whoever takes it has the lease");
     }
     page.maybe("claimed_by", handoff.claimed_by.as_ref());
@@ -39,6 +41,7 @@ impl Render for NextHandoffReply {
             None if outcome == Outcome::Complete => page.line("the board is complete"),
             None => page.line("nothing now"),
         }
+        super::claims::waiting_on(&self.waiting_on, page);
     }
 }
 
@@ -49,7 +52,7 @@ impl Render for HandoffsReply {
                 handoff.handoff.0.to_string(),
                 handoff.module.to_string(),
                 handoff.kind.to_string(),
-                handoff.status.to_string(),
+                if handoff.agreed { handoff.status.to_string() } else { format!("{} (information)", handoff.status) },
                 handoff.target.clone(),
                 handoff.left_by.clone(),
                 when(handoff.left_at),

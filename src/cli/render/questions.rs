@@ -9,8 +9,17 @@ use crate::ops::questions::{QuestionReply, QuestionsReply};
 /// A question in a table; `--json` has it whole.
 const SHOWN: usize = 60;
 
+/// What is asked, to choose from, and answered.
+fn said(question: &QuestionView) -> String {
+    let options = question.options.iter().enumerate().map(|(at, option)| format!("{} {option}", at + 1));
+    let options = options.collect::<Vec<_>>().join(", ");
+    let options = if options.is_empty() { options } else { format!(" ({})", text::cut(&options, SHOWN)) };
+    let answer = question.answer.as_deref().map(|answer| format!(" -> {}", text::cut(answer, SHOWN)));
+    format!("{}{options}{}", text::cut(&question.question, SHOWN), answer.unwrap_or_default())
+}
+
 /// One question, whole.
-fn question(question: &QuestionView, page: &mut Page) {
+pub(super) fn question(question: &QuestionView, page: &mut Page) {
     page.field("question_id", question.question_id);
     page.field("status", question.status);
     page.maybe("module", question.module.as_ref());
@@ -43,7 +52,7 @@ impl Render for QuestionsReply {
                 question.module.as_ref().map(ToString::to_string).unwrap_or_default(),
                 question.asked_by.clone(),
                 question.target.clone(),
-                text::cut(question.answer.as_deref().unwrap_or(&question.question), SHOWN),
+                said(question),
             ]
         });
         let headings = ["QUESTION", "MODULE", "BY", "FOR", "WHAT"];

@@ -39,7 +39,7 @@ impl Render for ArchivesReply {
         for bad in &self.bad_lines {
             page.field(&format!("bad line {}", bad.line), &bad.why);
         }
-        page.maybe("next_page", self.next_since.map(|place| format!("--since {place}")));
+        page.maybe("next_page", self.next_since.as_ref().map(|place| format!("--since {place}")));
     }
 }
 

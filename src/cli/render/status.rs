@@ -15,12 +15,19 @@ impl Render for NextAction {
         page.field("reason", &self.reason);
         page.maybe("module", self.module.as_ref());
         page.maybe("command", self.command.as_ref());
-        page.maybe("finish", self.finish_command.as_ref());
+        page.maybe("acknowledge", self.acknowledge_command.as_ref());
+        let closes = if self.request_changes_command.is_some() { "approve" } else { "finish" };
+        page.maybe(closes, self.finish_command.as_ref());
+        page.maybe("request_changes", self.request_changes_command.as_ref());
         if self.stalled {
             page.field("stalled", "yes");
         }
         for event in &self.notifications {
-            page.field(&format!("unread {}", event.seq), super::events::line(event));
+            let by = event.actor.as_deref().unwrap_or("somebody");
+            page.field(
+                &format!("unread {}", event.seq),
+                format!("{} by {by}: {}", event.kind, super::events::whole(event)),
+            );
         }
         super::claims::waiting_on(&self.waiting_on, page);
     }
@@ -38,7 +45,7 @@ fn counts(counts: &std::collections::BTreeMap<String, u64>) -> String {
 
 /// How many bytes they take.
 fn long(lines: &[Stalled]) -> usize {
-    lines.iter().map(|line| line.what.len() + line.command.len() + 16).sum()
+    lines.iter().map(|line| line.what.len() + line.command.len() + 20).sum::<usize>() + 100
 }
 
 fn stalled(lines: &[Stalled], page: &mut Page) {

@@ -6,7 +6,7 @@ use crate::board::views::TaskView;
 use crate::domain::profile::Review;
 use crate::domain::task::TaskState;
 use crate::domain::text;
-use crate::ops::lists::{OffersReply, TasksReply};
+use crate::ops::lists::{OffersReply, ShowReply, TasksReply};
 use crate::ops::tasks::{CancelReply, TaskReply};
 
 /// A title in a table: the rest is in `show`.
@@ -102,6 +102,21 @@ impl Render for OffersReply {
             Outcome::Done | Outcome::Nothing => "nothing now",
         };
         table(&self.tasks, page, empty, more(self.tasks.len()));
+        super::claims::waiting_on(&self.waiting_on, page);
+    }
+}
+
+impl Render for ShowReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        task(&self.task, page);
+        for question in &self.questions {
+            page.line("");
+            super::questions::question(question, page);
+        }
+        if let Some(handoff) = &self.handoff {
+            page.line("");
+            super::handoffs::handoff(handoff, page);
+        }
     }
 }
 

@@ -35,7 +35,8 @@ const BUNDLE: &str = "SELECT bundle FROM handoffs WHERE key = ?1";
 const INSERT: &str = "INSERT INTO handoffs (task, module, kind, status, audience, left_by, agreed, claimed_by, event, \
      left_at, changed_at, bundle) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
-const UPDATE: &str = "UPDATE handoffs SET status = ?2, claimed_by = ?3, changed_at = ?4, agreed = ?5 WHERE key = ?1";
+const UPDATE: &str =
+    "UPDATE handoffs SET status = ?2, claimed_by = ?3, changed_at = ?4, agreed = ?5, event = ?6 WHERE key = ?1";
 
 fn handoff(row: &Row<'_>) -> rusqlite::Result<Handoff> {
     Ok(Handoff {
@@ -80,7 +81,14 @@ impl Handoffs for SqliteTransaction<'_> {
 
     fn update_handoff(&mut self, handoff: &Handoff) -> Kept<()> {
         let claimed_by = handoff.claimed_by.as_ref().map(AgentId::as_str);
-        let values = params![handoff.key.0, handoff.status.as_str(), claimed_by, handoff.changed_at.0, handoff.agreed];
+        let values = params![
+            handoff.key.0,
+            handoff.status.as_str(),
+            claimed_by,
+            handoff.changed_at.0,
+            handoff.agreed,
+            number(handoff.event)
+        ];
         self.change_one("a handoff", UPDATE, values)
     }
 
