@@ -108,6 +108,11 @@ impl App {
         let queue = locks::queue_directory(&place, &self.settings).map_err(unread)?;
         let alone = file_lock::acquire_alone(&queue.join("prune"), deadline);
         let alone = alone.map_err(|error| unread(refusal(&error)))?;
+        // Nobody else of this host writes an archive now: what is there of one is what a killed prune left.
+        let draft = |name: &str| name.starts_with(".events-") && name.ends_with(&format!(".{}.tmp", host.id));
+        for name in names_in(&place.archives()).into_iter().filter(|name| draft(name)) {
+            file::remove(&place.archives().join(name)).map_err(|error| unread(refusal(&error)))?;
+        }
         let mut plan = self.look(caller, |look| look.prune_plan(policy).map(Answer::done))?.answer.reply;
         if plan.stopped_by.is_some() {
             let order = Order::presence("prune-events", caller);
@@ -208,10 +213,7 @@ impl App {
     /// Files that look like archives of this generation's events and are none, and what is left of writing one.
     fn unrecorded(&self, caller: &Caller) -> Result<(Place, Vec<String>), Refused> {
         let place = self.place().map_err(unread)?;
-        let names: Vec<String> = match std::fs::read_dir(place.archives()) {
-            Ok(entries) => entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect(),
-            Err(_) => Vec::new(),
-        };
+        let names = names_in(&place.archives());
         let unrecorded = self.look(caller, |look| {
             let (generation, pruned) = (&look.board().generation, look.board().pruned_through);
             let mut found = Vec::new();
@@ -303,6 +305,11 @@ impl ArchivePart {
             self.bad.push(BadLine { line, why });
         }
     }
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// What nobody has written to for an hour, nobody writes.

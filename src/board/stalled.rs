@@ -25,7 +25,9 @@ const WORKERS_ASKED: usize = 500;
 /// An agent holds few leases; this only bounds the reading.
 const HELD_MOST: usize = 1_000;
 /// Of what somebody says to people so many characters are shown.
-const SAID_SHOWN: usize = 200;
+const SAID_SHOWN: usize = 120;
+/// So much of a question and its options is shown, in characters.
+const ASKED_SHOWN: usize = 200;
 /// So much of a reason is shown, in characters.
 const WHY_SHOWN: usize = 80;
 
@@ -90,7 +92,7 @@ impl Look<'_> {
             for question in self.store.questions(&filter, None, STALLED_ROWS)? {
                 let about = question.task.as_ref().map(|(_, module)| format!(" about {module}")).unwrap_or_default();
                 let (by, to) = (&question.asked_by, &question.audience);
-                let what = format!("{by} asks {to}{about}: {}", asked(&question));
+                let what = format!("{by} asks {to}{about}: {}", text::cut(&asked(&question), ASKED_SHOWN));
                 list.push(Stalled { what, command: answer_command(&question) });
             }
         }
