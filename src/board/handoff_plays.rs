@@ -2,11 +2,11 @@
 
 use super::agents::Registration;
 use super::caller::Caller;
-use super::claims::{Overlapping, Wish};
+use super::claims::Wish;
 use super::handoffs::NewHandoff;
 use super::leases::Beat;
 use super::next_action::Action;
-use super::stage::{Stage, code, new_task, parse, person, registration};
+use super::stage::{Stage, claim, claim_next, code, finish, new_task, parse, person, registration};
 use super::tasks::NewTask;
 use super::views::ClaimView;
 use crate::domain::agent::Role;
@@ -17,19 +17,6 @@ use crate::domain::profile::{Profile, Review};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::TaskTexts;
 use crate::domain::workspace::WorkingTree;
-
-fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
-    stage.act(caller, |turn| turn.claim(&parse(module), &Wish::default(), Overlapping::Refuse).map(|came| came.reply))
-}
-
-fn claim_next(stage: &Stage, caller: &Caller) -> Option<String> {
-    let view = stage.act(caller, |turn| turn.claim_next(&Wish::default()).map(|came| came.reply)).expect("no refusal");
-    view.task.map(|task| task.module.to_string())
-}
-
-fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
-    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
-}
 
 fn leave(stage: &Stage, caller: &Caller, module: &str, to: Option<&str>, kind: HandoffKind) -> Result<bool, Refusal> {
     let notes = "two tests are left".to_owned();
@@ -65,7 +52,11 @@ fn a_holder_hands_over_and_is_fenced_when_somebody_takes_it() {
     assert!(!leave(&stage, &unproven, "a", None, HandoffKind::Takeover).expect("left"), "information only");
     assert_eq!(code(take(&stage, &ben, "a")), Code::Held);
     assert!(leave(&stage, &ann, "a", None, HandoffKind::Takeover).expect("left"));
-    assert_eq!(claim_next(&stage, &ann).as_deref(), Some("b"), "it counts for no limit, and is not offered to ann");
+    assert_eq!(
+        claim_next(&stage, &ann).expect("no refusal").as_deref(),
+        Some("b"),
+        "it counts for no limit, and is not offered to ann"
+    );
     assert_eq!(next(&stage, &ben).0, Action::Handoff);
     let view = take(&stage, &ben, "a").expect("taken");
     assert_eq!(view.handoff.as_deref(), Some("project-plan/handoffs/a.handoff.md"));
@@ -86,12 +77,16 @@ fn a_handoff_for_one_agent_is_kept_for_it_and_can_be_taken_back() {
     claim(&stage, &ann, "a").expect("claimed");
     leave(&stage, &ann, "a", Some("agent:ben"), HandoffKind::Takeover).expect("left");
     assert_eq!(code(take(&stage, &carl, "a")), Code::NotAddressed);
-    assert_eq!(claim_next(&stage, &carl), None);
+    assert_eq!(claim_next(&stage, &carl).expect("no refusal"), None);
     assert_eq!(code(stage.act(&carl, |turn| turn.withdraw_handoff(&parse("a")).map(drop))), Code::NotAddressed);
     stage.act(&ann, |turn| turn.withdraw_handoff(&parse("a")).map(drop)).expect("taken back");
-    assert_eq!(claim_next(&stage, &ben), None, "it is ann's again");
+    assert_eq!(claim_next(&stage, &ben).expect("no refusal"), None, "it is ann's again");
     leave(&stage, &ann, "a", Some("agent:ben"), HandoffKind::Takeover).expect("left");
-    assert_eq!(claim_next(&stage, &ben).as_deref(), Some("a"), "claim-next takes it with the task");
+    assert_eq!(
+        claim_next(&stage, &ben).expect("no refusal").as_deref(),
+        Some("a"),
+        "claim-next takes it with the task"
+    );
     assert_eq!(code(stage.act(&ann, |turn| turn.acknowledge_handoff(&parse("a")).map(drop))), Code::NotAddressed);
     stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("read");
     stage.act(&ben, |turn| turn.acknowledge_handoff(&parse("a")).map(drop)).expect("a receipt is given once");
@@ -214,6 +209,6 @@ fn what_is_kept_for_an_agent_is_free_when_its_holder_is_gone() {
         } else {
             stage.act(&ann, |turn| turn.release(&parse("a"), "no time").map(drop)).expect("given back");
         }
-        assert_eq!(claim_next(&stage, &carl).as_deref(), Some("a"));
+        assert_eq!(claim_next(&stage, &carl).expect("no refusal").as_deref(), Some("a"));
     }
 }

@@ -355,7 +355,10 @@ impl Look<'_> {
     /// What only a person or a planner can move.
     fn plan(&self) -> Result<Option<NextAction>, Refusal> {
         let hindrances = self.hindrances()?;
-        let moved = hindrances.iter().find(|hindrance| Self::needs_a_hand(hindrance) && hindrance.command.is_some());
+        let movable =
+            hindrances.iter().filter(|hindrance| Self::needs_a_hand(hindrance) && hindrance.command.is_some());
+        // An agent is asked for its own answer: nobody is sent to give it while something else is to be moved.
+        let moved = movable.min_by_key(|hindrance| hindrance.by.as_deref().is_some_and(|by| by.starts_with("agent:")));
         Ok(moved.map(|hindrance| {
             let mut action = NextAction::new(Action::Plan, Self::needs(hindrance));
             action.module.clone_from(&hindrance.module);

@@ -8,7 +8,7 @@ use super::claims::{Overlapping, Wish};
 use super::graph::Force;
 use super::leases::Beat;
 use super::mutation::{Answer, Outcome};
-use super::stage::{Guards, Stage, code, new_task, parse, person, registration};
+use super::stage::{Guards, Stage, claim, claim_next, code, finish, new_task, parse, person, registration};
 use super::tasks::{Hints, NewTask};
 use super::views::ClaimView;
 use super::work::Free;
@@ -18,19 +18,6 @@ use crate::domain::profile::{Profile, Review};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Candidates, Task, TaskState, WaitFor};
 use crate::domain::workspace::Workspace;
-
-fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
-    stage.act(caller, |turn| turn.claim(&parse(module), &Wish::default(), Overlapping::Refuse).map(|came| came.reply))
-}
-
-fn claim_next(stage: &Stage, caller: &Caller) -> Result<Option<String>, Refusal> {
-    let view = stage.act(caller, |turn| turn.claim_next(&Wish::default()).map(|came| came.reply))?;
-    Ok(view.task.map(|task| task.module.to_string()))
-}
-
-fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
-    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
-}
 
 fn heartbeat(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
     stage.act(caller, |turn| turn.heartbeat(&parse(module), &Beat::default()).map(drop))

@@ -2,13 +2,11 @@
 
 use super::agents::Registration;
 use super::caller::Caller;
-use super::claims::{Overlapping, Wish};
 use super::next_action::Action;
 use super::notices::Given;
 use super::questions::{NewQuestion, Reply};
-use super::stage::{Stage, code, new_task, parse, person, registration};
+use super::stage::{Stage, claim, claim_next, code, finish, new_task, parse, person, registration};
 use super::tasks::NewTask;
-use super::views::ClaimView;
 use crate::domain::agent::Role;
 use crate::domain::cursor::Stream;
 use crate::domain::event::{Audience, EventKind};
@@ -18,19 +16,6 @@ use crate::domain::profile::{Profile, Review};
 use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::TaskState;
-
-fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
-    stage.act(caller, |turn| turn.claim(&parse(module), &Wish::default(), Overlapping::Refuse).map(|came| came.reply))
-}
-
-fn claim_next(stage: &Stage, caller: &Caller) -> Option<String> {
-    let view = stage.act(caller, |turn| turn.claim_next(&Wish::default()).map(|came| came.reply)).expect("no refusal");
-    view.task.map(|task| task.module.to_string())
-}
-
-fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
-    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
-}
 
 /// The kinds of what still calls somebody, oldest first.
 fn calls(stage: &Stage) -> Vec<EventKind> {
@@ -156,9 +141,11 @@ fn a_task_waits_for_its_answer_and_wakes_for_whoever_asked() {
     claim(&stage, &ann, "a").expect("claimed");
     let unproven = Caller { session: None, ..ann.clone() };
     assert_eq!(code(ask(&stage, &unproven, Some("a"), "humans")), Code::ProofRequired);
-    let first = ask(&stage, &ann, Some("a"), "humans").expect("asked");
     let second = ask(&stage, &ann, Some("a"), "agent:ben").expect("asked");
+    let first = ask(&stage, &ann, Some("a"), "humans").expect("asked");
     assert_eq!((stage.task("a").state, calls(&stage).len()), (TaskState::Waiting, 2), "two questions");
+    let (_, command) = next(&stage, &person());
+    assert!(command.starts_with(&format!("callboard answer {first} ")), "its own question, not ben's: {command}");
     assert_eq!(code(answer(&stage, &ben, first, &Reply::Option(1))), Code::HumanRequired);
     assert_eq!(code(answer(&stage, &ann, second, &Reply::Option(1))), Code::NotAddressed);
     let unsure = Caller { surely_human: false, ..person() };
@@ -173,11 +160,11 @@ fn a_task_waits_for_its_answer_and_wakes_for_whoever_asked() {
     assert_eq!(stage.task("a").state, TaskState::Open);
     let refused = answer(&stage, &person(), first, &Reply::Option(2)).expect_err("answered before");
     assert_eq!((refused.code, refused.details["answer"].as_str()), (Code::AlreadyAnswered, Some("cookies")));
-    assert_eq!(claim_next(&stage, &ben), None, "it is kept for ann");
+    assert_eq!(claim_next(&stage, &ben).expect("no refusal"), None, "it is kept for ann");
     assert_eq!(next(&stage, &ann).0, Action::Answered);
     let view = claim(&stage, &ann, "a").expect("ann goes on");
     let told: Vec<_> = view.answers.iter().filter_map(|question| question.answer.clone()).collect();
-    assert_eq!(told, ["cookies", "headers"]);
+    assert_eq!(told, ["headers", "cookies"]);
     assert_eq!(calls(&stage), [], "nothing calls any more");
 }
 

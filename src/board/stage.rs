@@ -10,10 +10,12 @@ use tempfile::TempDir;
 use super::agents::{Aboard, Registration};
 use super::boards::{self, NewBoard};
 use super::caller::Caller;
+use super::claims::{Overlapping, Wish};
 use super::look::{Look, Moment};
 use super::mutation::{self, Answer, Committed, Digest, LateResult, Naming, Order, Refused};
 use super::tasks::NewTask;
 use super::turn::{Names, Turn};
+use super::views::ClaimView;
 use crate::domain::agent::Agent;
 use crate::domain::board::{Board, Journal, StorageKind};
 use crate::domain::cursor::Cursor;
@@ -312,4 +314,18 @@ pub(crate) fn new_task(module: &str) -> NewTask {
 /// The code of a refusal.
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Code {
     result.expect_err("it is refused").code
+}
+
+pub(super) fn claim(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
+    stage.act(caller, |turn| turn.claim(&parse(module), &Wish::default(), Overlapping::Refuse).map(|came| came.reply))
+}
+
+/// What it was given, if anything.
+pub(super) fn claim_next(stage: &Stage, caller: &Caller) -> Result<Option<String>, Refusal> {
+    let view = stage.act(caller, |turn| turn.claim_next(&Wish::default()).map(|came| came.reply))?;
+    Ok(view.task.map(|task| task.module.to_string()))
+}
+
+pub(super) fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
+    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
 }
