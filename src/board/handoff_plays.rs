@@ -1,18 +1,17 @@
 //! The rules of handoffs as short plays on a real board. For tests.
 
-use super::agents::Registration;
 use super::caller::Caller;
 use super::claims::Wish;
 use super::handoffs::NewHandoff;
 use super::leases::Beat;
 use super::next_action::Action;
-use super::stage::{Stage, claim, claim_next, code, finish, new_task, parse, person, registration};
+use super::stage::{
+    Stage, claim, claim_next, code, finish, new_task, next, parse, person, reviewer, sleep_past_a_lease,
+};
 use super::tasks::NewTask;
 use super::views::ClaimView;
-use crate::domain::agent::Role;
 use crate::domain::attempt::Outcome;
 use crate::domain::handoff::{HandoffKind, HandoffStatus};
-use crate::domain::id::Specialty;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::TaskTexts;
@@ -28,16 +27,6 @@ fn leave(stage: &Stage, caller: &Caller, module: &str, to: Option<&str>, kind: H
 
 fn take(stage: &Stage, caller: &Caller, module: &str) -> Result<ClaimView, Refusal> {
     stage.act(caller, |turn| turn.claim_handoff(&parse(module), &Wish::default()).map(|came| came.reply))
-}
-
-fn reviewer(key: &str, specialties: &[&str]) -> Registration {
-    let specialties = specialties.iter().map(|one| parse::<Specialty>(one)).collect();
-    Registration { roles: vec![Role::Reviewer], specialties, ..registration(key, "main") }
-}
-
-fn next(stage: &Stage, caller: &Caller) -> (Action, String) {
-    let next = stage.look(caller, |look| look.next_action(None)).reply;
-    (next.action, next.command.unwrap_or_default())
 }
 
 #[test]
@@ -151,14 +140,6 @@ fn the_largest_bundle_is_bounded() {
     assert!(json.len() < 96 * 1024 && page.previous.is_some(), "{} bytes", json.len());
 }
 
-/// Long enough for the longest default lease to run out: one gap counts for at most 200 s.
-fn sleep_past_a_lease(stage: &Stage) {
-    for _ in 0..11 {
-        stage.pass(190);
-        stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
-    }
-}
-
 #[test]
 fn nobody_hands_over_to_itself_or_past_its_limit() {
     let stage = Stage::new(Profile::Balanced);
@@ -211,4 +192,18 @@ fn what_is_kept_for_an_agent_is_free_when_its_holder_is_gone() {
         }
         assert_eq!(claim_next(&stage, &carl).expect("no refusal").as_deref(), Some("a"));
     }
+}
+
+#[test]
+fn what_a_holder_handed_over_outlives_its_lease() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"));
+    stage.add(new_task("a"));
+    claim(&stage, &ann, "a").expect("claimed");
+    leave(&stage, &ann, "a", None, HandoffKind::Takeover).expect("left");
+    sleep_past_a_lease(&stage);
+    let other = leave(&stage, &person(), "a", None, HandoffKind::Takeover);
+    assert_eq!(code(other), Code::WrongState, "it would replace what ann left");
+    let view = take(&stage, &ben, "a").expect("taken");
+    assert_eq!((view.earlier[0].outcome, stage.task("a").losses), (Some(Outcome::HandedOver), 0));
 }

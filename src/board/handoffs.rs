@@ -84,7 +84,8 @@ impl Turn<'_> {
             let message = format!("{by} has taken {} over, and has not acknowledged its handoff yet", task.module);
             return Err(Refusal::new(Code::WrongState, message).hint(format!("callboard show {}", task.module)));
         }
-        let is_handed = lease.as_ref().is_some_and(|lease| lease.handed && !lease.lapsed);
+        // An agreement outlives the time of its lease: it stands until somebody takes it or its author takes it back.
+        let is_handed = lease.as_ref().is_some_and(|lease| lease.handed);
         if let Some(standing) = standing.filter(|_| is_handed && !agreed) {
             let message = format!("{} handed {} over already, and nobody has taken it", standing.left_by, task.module);
             return Err(Refusal::new(Code::WrongState, message)

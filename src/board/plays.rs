@@ -8,7 +8,9 @@ use super::claims::{Overlapping, Wish};
 use super::graph::Force;
 use super::leases::Beat;
 use super::mutation::{Answer, Outcome};
-use super::stage::{Guards, Stage, claim, claim_next, code, finish, new_task, parse, person, registration};
+use super::stage::{
+    Guards, Stage, claim, claim_next, code, finish, new_task, parse, person, registration, sleep_past_a_lease,
+};
 use super::tasks::{Hints, NewTask};
 use super::views::ClaimView;
 use super::work::Free;
@@ -31,14 +33,6 @@ fn with_token(caller: &Caller, view: &ClaimView) -> Caller {
 
 fn kinds(stage: &Stage) -> Vec<EventKind> {
     stage.snapshot().events.iter().map(|event| event.kind).collect()
-}
-
-/// Long enough for a default lease to run out: one gap counts for at most 200 s.
-fn sleep_past_a_lease(stage: &Stage) {
-    for _ in 0..6 {
-        stage.pass(190);
-        stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
-    }
 }
 
 #[test]

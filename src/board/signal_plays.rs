@@ -5,12 +5,12 @@ use super::caller::Caller;
 use super::next_action::Action;
 use super::notices::Given;
 use super::questions::{NewQuestion, Reply};
-use super::stage::{Stage, claim, claim_next, code, finish, new_task, parse, person, registration};
+use super::stage::{
+    Stage, claim, claim_next, code, finish, new_task, next, parse, person, registration, reviewer, sleep_past_a_lease,
+};
 use super::tasks::NewTask;
-use crate::domain::agent::Role;
 use crate::domain::cursor::Stream;
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::id::Specialty;
 use crate::domain::notice::Resolution;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::question::QuestionId;
@@ -38,24 +38,6 @@ fn ask(stage: &Stage, caller: &Caller, module: Option<&str>, to: &str) -> Result
 
 fn answer(stage: &Stage, caller: &Caller, id: QuestionId, reply: &Reply) -> Result<(), Refusal> {
     stage.act(caller, |turn| turn.answer(id, reply).map(drop))
-}
-
-fn reviewer(key: &str, specialties: &[&str]) -> Registration {
-    let specialties = specialties.iter().map(|one| parse::<Specialty>(one)).collect();
-    Registration { roles: vec![Role::Reviewer], specialties, ..registration(key, "main") }
-}
-
-fn next(stage: &Stage, caller: &Caller) -> (Action, String) {
-    let next = stage.look(caller, |look| look.next_action(None)).reply;
-    (next.action, next.command.unwrap_or_default())
-}
-
-/// Long enough for a default lease to run out: one gap counts for at most 200 s.
-fn sleep_past_a_lease(stage: &Stage) {
-    for _ in 0..6 {
-        stage.pass(190);
-        stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
-    }
 }
 
 #[test]

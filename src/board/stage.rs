@@ -13,15 +13,16 @@ use super::caller::Caller;
 use super::claims::{Overlapping, Wish};
 use super::look::{Look, Moment};
 use super::mutation::{self, Answer, Committed, Digest, LateResult, Naming, Order, Refused};
+use super::next_action::Action;
 use super::tasks::NewTask;
 use super::turn::{Names, Turn};
 use super::views::ClaimView;
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Role};
 use crate::domain::board::{Board, Journal, StorageKind};
 use crate::domain::cursor::Cursor;
 use crate::domain::event::Event;
 use crate::domain::handoff::Handoff;
-use crate::domain::id::{LeaseToken, Module, SessionId};
+use crate::domain::id::{LeaseToken, Module, SessionId, Specialty};
 use crate::domain::lease::Lease;
 use crate::domain::notice::Notice;
 use crate::domain::profile::{Profile, Review};
@@ -328,4 +329,22 @@ pub(super) fn claim_next(stage: &Stage, caller: &Caller) -> Result<Option<String
 
 pub(super) fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
     stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
+}
+
+pub(super) fn reviewer(key: &str, specialties: &[&str]) -> Registration {
+    let specialties = specialties.iter().map(|one| parse::<Specialty>(one)).collect();
+    Registration { roles: vec![Role::Reviewer], specialties, ..registration(key, "main") }
+}
+
+pub(super) fn next(stage: &Stage, caller: &Caller) -> (Action, String) {
+    let next = stage.look(caller, |look| look.next_action(None)).reply;
+    (next.action, next.command.unwrap_or_default())
+}
+
+/// Long enough for the longest default lease to run out: one gap counts for at most 200 s.
+pub(super) fn sleep_past_a_lease(stage: &Stage) {
+    for _ in 0..11 {
+        stage.pass(190);
+        stage.act(&person(), |turn| turn.reclaim_overdue(None).map(|_| ())).expect("the clock is recorded");
+    }
 }
