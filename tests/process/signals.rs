@@ -319,3 +319,64 @@ fn listings_stay_short() {
         assert!(out.len() < 4_096, "{line}: {} bytes\n{out}", out.len());
     }
 }
+
+#[test]
+fn a_question_goes_to_a_person_and_its_answer_comes_back() {
+    let project = Project::new();
+    project.ok(&["init-agent", "--thread-key", "ann"]);
+    project.ok(&["init-agent", "--thread-key", "ben"]);
+    project.ok(&["add-task", "login", "--title", "Log in"]);
+    let claimed = project.json(&["claim", "login", "--agent-id", "ann"]);
+    let token = claimed["lease"]["token"].as_str().unwrap();
+    let ask = ["ask", "--module", "login", "--question", "cookies or headers?", "--option", "cookies"];
+    let by = ["--option", "headers", "--agent-id", "ann"];
+    project.refused(&[&ask[..], &by[..], &["--lease-token", "wrong"]].concat(), 6, "stale_lease");
+    let asked = project.json(&[&ask[..], &by[..], &["--lease-token", token]].concat());
+    assert_eq!((&asked["question"]["question_id"], &asked["question"]["status"]), (&"q-1".into(), &"open".into()));
+    let waits = project.json(&["show", "login"]);
+    assert_eq!((&waits["task"]["state"], &waits["task"]["wait_for"]), (&"waiting".into(), &"answer".into()));
+    assert!(project.page("STATUS.md").contains("cookies or headers? (1 cookies, 2 headers)"));
+    let person = project.json(&["next-action"]);
+    assert_eq!(person["command"], "callboard answer q-1 --option N --as-human");
+    project.refused(&["answer", "q-1", "--option", "1", "--agent-id", "ben"], 4, "human_required");
+    project.refused(&["answer", "q-1", "--option", "3", "--as-human"], 2, "invalid_value");
+    project.refused(&["answer", "q-9", "--text", "yes", "--as-human"], 4, "unknown_question");
+    project.ok(&["answer", "q-1", "--option", "2", "--as-human"]);
+    let second = project.refused(&["answer", "q-1", "--option", "1", "--as-human"], 4, "already_answered");
+    assert_eq!(second["error"]["details"]["answer"], "headers");
+    assert!(second["error"]["message"].as_str().unwrap().contains("headers"), "the first answer is shown: {second}");
+    assert_eq!(project.run(&["claim-next", "--agent-id", "ben"]).code, 3, "whoever asked is offered it first");
+    let next = project.json(&["next-action", "--agent-id", "ann"]);
+    assert_eq!((&next["action"], &next["module"]), (&"answered".into(), &"login".into()));
+    assert!(next["reason"].as_str().unwrap().contains("headers"), "{next}");
+    let again = project.json(&["claim-next", "--agent-id", "ann"]);
+    assert_eq!(again["answers"][0]["answer"], "headers");
+}
+
+#[test]
+fn a_handoff_moves_the_lease_and_fences_who_had_it() {
+    let project = Project::new();
+    for agent in ["ann", "ben", "carl"] {
+        project.ok(&["init-agent", "--thread-key", agent]);
+    }
+    project.ok(&["add-task", "login", "--title", "Log in"]);
+    project.refused(&["claim-handoff", "login", "--agent-id", "ben"], 4, "no_handoff");
+    let claimed = project.json(&["claim", "login", "--agent-id", "ann"]);
+    let token = claimed["lease"]["token"].as_str().unwrap();
+    let leave = ["handoff-bundle", "login", "--notes", "two tests are left", "--to", "agent:ben", "--agent-id", "ann"];
+    project.ok(&[&leave[..], &["--lease-token", token]].concat());
+    assert!(project.page("HANDOFFS.md").contains("login"));
+    let index: Value = serde_json::from_str(&project.page("handoff-index.json")).unwrap();
+    assert!(index.to_string().contains("login.handoff.md"), "{index}");
+    project.refused(&["claim-handoff", "login", "--agent-id", "carl"], 4, "not_addressed");
+    project.refused(&["ack-handoff", "login", "--agent-id", "ben"], 4, "wrong_state");
+    let next = project.json(&["next-action", "--agent-id", "ben"]);
+    assert_eq!((&next["action"], &next["module"]), (&"handoff".into(), &"login".into()));
+    let taken = project.json(&["claim-handoff", "login", "--agent-id", "ben"]);
+    assert_eq!(taken["handoff"], "project-plan/handoffs/login.handoff.md");
+    assert!(project.page("handoffs/login.handoff.md").contains("two tests are left"));
+    let beat = ["heartbeat", "login", "--agent-id", "ann", "--lease-token", token];
+    project.refused(&beat, 6, "stale_lease");
+    project.ok(&["ack-handoff", "login", "--agent-id", "ben"]);
+    project.refused(&["withdraw-handoff", "login", "--agent-id", "ann"], 4, "no_handoff");
+}
