@@ -181,7 +181,7 @@ impl App {
         let Some(written) = prepared.written else { return Ok(()) };
         let archive = written.archive.clone();
         let done = self.commit(&Order::presence("prune-events", &caller), |turn| {
-            turn.prune(archive)?;
+            turn.prune(archive, &prepared.plan.generation)?;
             Ok(Answer { outcome: Outcome::Nothing, reply: () })
         });
         match done {

@@ -192,7 +192,7 @@ const USE_CASES: &[UseCase] = &[
     (pat, "send a message", |t| done(t.send_message(Audience::Workers(None), "hello", 2))),
     (ann, "acknowledge", |t| done(t.acknowledge(Stream::Notifications, None, Some(5)))),
     (ann, "deliver", |t| done(t.deliver(&parse("feed"), Stream::Events, "{}", (0, 5), Given::Something))),
-    (pat, "prune", |t| done(t.prune(archive(2)))),
+    (pat, "prune", |t| done(t.prune(archive(2), &t.look().board().generation.clone()))),
     (pat, "set the retention", |t| done(Ok(t.set_retention(Some(9), None)))),
     (ann, "hand over", |t| done(t.leave_handoff(handoff("held", HandoffKind::Takeover)))),
     (pat, "leave a review bundle", |t| done(t.leave_handoff(handoff("handed", HandoffKind::Review)))),

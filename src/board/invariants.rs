@@ -177,11 +177,10 @@ fn notices(now: &Snapshot) {
         if let Some(task) = task {
             assert!(!is_settled(kind, task), "{kind} {seq} outlives its cause: {} is {}", task.module, task.state);
             let reviewed = now.leases.iter().any(|l| l.task == task.key && l.kind == LeaseKind::Review && !l.lapsed);
-            assert!(
-                kind != EventKind::ReviewReady || !reviewed,
-                "{seq} calls although somebody reviews {}",
-                task.module
-            );
+            let calls_for_review = task.state == TaskState::Review && !reviewed;
+            assert!(kind != EventKind::ReviewReady || calls_for_review, "{seq} calls for no review of {}", task.module);
+            let is_paused = task.state == TaskState::Waiting;
+            assert!(kind != EventKind::Blocked || is_paused, "{seq} says that {} is paused", task.module);
         }
         assert_eq!(
             kind == EventKind::Stalled,

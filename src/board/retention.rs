@@ -125,14 +125,19 @@ impl Look<'_> {
 }
 
 impl Turn<'_> {
-    /// Lets the events of an archive go. Refuses with `stale_revision` when others pruned meanwhile.
-    pub fn prune(&mut self, mut archive: Archive) -> Result<Archive, Refusal> {
+    /// Lets the events of an archive go. Refuses with `stale_revision` when others pruned meanwhile, when something in it
+    /// calls somebody, and when the board is no longer of the generation that was archived.
+    pub fn prune(&mut self, mut archive: Archive, generation: &str) -> Result<Archive, Refusal> {
+        if self.board.generation != generation {
+            let message = format!("the board was restored meanwhile, and is {}", self.board.generation);
+            return Err(Refusal::new(Code::StaleRevision, message).hint("repeat the command"));
+        }
         if archive.first != self.board.pruned_through + 1 {
             let message = format!("events up to {} were pruned meanwhile", self.board.pruned_through);
             return Err(Refusal::new(Code::StaleRevision, message).hint("repeat the command"));
         }
         if let Some(open) = self.store.first_unresolved()?.filter(|open| open.event.seq <= archive.last) {
-            let message = format!("event {} calls somebody again", open.event.seq);
+            let message = format!("event {} calls somebody", open.event.seq);
             return Err(Refusal::new(Code::StaleRevision, message).hint("repeat the command"));
         }
         archive.at = self.now();

@@ -16,6 +16,8 @@ use crate::domain::profile::{Profile, Review};
 use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::TaskState;
+use crate::domain::time::Millis;
+use crate::store::contract::Archive;
 
 /// The kinds of what still calls somebody, oldest first.
 fn calls(stage: &Stage) -> Vec<EventKind> {
@@ -239,4 +241,25 @@ fn an_agent_reviews_in_two_windows() {
         let came = stage.act(window, |turn| turn.claim_review_next(None, None).map(|came| came.reply)).expect("taken");
         assert_eq!(came.task.map(|task| task.module.to_string()).as_deref(), Some(module));
     }
+}
+
+#[test]
+fn a_prune_that_came_too_late_changes_nothing() {
+    let stage = Stage::new(Profile::Balanced);
+    for module in ["a", "b", "c"] {
+        stage.add(new_task(module));
+    }
+    stage.act(&person(), |turn| turn.send_message(parse("humans"), "look", 2).map(drop)).expect("said");
+    let generation = stage.snapshot().board.generation;
+    let prune = |first: u64, last: u64, generation: &str| {
+        let (name, sha256) = (format!("events-{first}.jsonl"), "0".to_owned());
+        let archive = Archive { first, last, name, sha256, bytes: 1, at: Millis(0) };
+        stage.act(&person(), |turn| turn.prune(archive, generation).map(drop))
+    };
+    let newest = stage.snapshot().board.event_seq;
+    assert_eq!(code(prune(1, newest, &generation)), Code::StaleRevision, "the message still calls");
+    assert_eq!(code(prune(1, 2, "another")), Code::StaleRevision, "the board was restored");
+    prune(1, 2, &generation).expect("pruned");
+    assert_eq!(code(prune(1, 3, &generation)), Code::StaleRevision, "another prune was faster");
+    assert_eq!(stage.snapshot().board.pruned_through, 2);
 }

@@ -164,7 +164,7 @@ impl Play {
             Archive { first: plan.first, last: plan.last, name, sha256: "0".to_owned(), bytes: 1, at: Millis(0) };
         self.stage
             .act_guarded(&person(), &Guards::default(), |turn| {
-                turn.prune(archive)?;
+                turn.prune(archive, &plan.generation)?;
                 Ok(Answer { outcome: Outcome::Nothing, reply: () })
             })
             .expect("pruned");

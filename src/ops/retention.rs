@@ -75,7 +75,7 @@ impl Operation for PruneEvents {
             app.prepare_prune(&caller, policy, Deadline::after(app.settings.lock_timeout))?;
         let archive = written.as_ref().map(|written| written.archive.clone());
         let done = call.commit(self, app, |turn| {
-            let archive = archive.map(|archive| turn.prune(archive)).transpose()?;
+            let archive = archive.map(|archive| turn.prune(archive, &plan.generation)).transpose()?;
             let pruned = archive.as_ref().map_or(0, |archive| archive.last - archive.first + 1);
             let pruned_through = turn.look().board().pruned_through;
             let stopped_by = plan.stopped_by;

@@ -372,8 +372,8 @@ fn a_handoff_moves_the_lease_and_fences_who_had_it() {
     project.refused(&["ack-handoff", "login", "--agent-id", "ben"], 4, "wrong_state");
     let next = project.json(&["next-action", "--agent-id", "ben"]);
     assert_eq!((&next["action"], &next["module"]), (&"handoff".into(), &"login".into()));
-    let taken = project.json(&["claim-handoff", "login", "--agent-id", "ben"]);
-    assert_eq!(taken["handoff"], "project-plan/handoffs/login.handoff.md");
+    let moved = project.json(&["claim-handoff", "login", "--agent-id", "ben"]);
+    assert_eq!(moved["handoff"], "project-plan/handoffs/login.handoff.md");
     assert!(project.page("handoffs/login.handoff.md").contains("two tests are left"));
     let beat = ["heartbeat", "login", "--agent-id", "ann", "--lease-token", token];
     project.refused(&beat, 6, "stale_lease");

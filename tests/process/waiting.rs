@@ -71,6 +71,7 @@ fn each_wait_ends_by_what_it_waits_for() {
         ("next-action --agent-id rita", "action", "review", &finish),
         ("next-action --agent-id rita", "action", "read", "notify --target agent:rita --message hello"),
         ("next-action --agent-id ben", "action", "handoff", &hand),
+        ("claim-next --agent-id ben", "task.module", "held", &hand),
         ("notifications --agent-id rita", "notifications.0.kind", "review_ready", &finish),
         ("notifications --target reviewers:rust", "notifications.0.kind", "review_ready", &finish),
         ("events --source message", "events.0.kind", "message", "notify --target humans --message hello"),
@@ -197,6 +198,26 @@ fn a_stream_is_followed_until_it_is_stopped() {
     let two = project.run(&["events-stream", "--since", "0", "--limit", "2", "--timeout", "5"]);
     assert_eq!((two.code, two.out.lines().count()), (0, 2));
     project.refused(&["events", "--jsonl"], 2, "usage");
+}
+
+/// The pulse is read slowly, and the change comes while it is: a mark that is taken after the look has it already.
+#[test]
+fn what_comes_between_the_look_and_the_sleep_is_not_missed() {
+    let project = project();
+    project.ok(&["claim", "held", "--agent-id", "ann"]);
+    let slow = project.copy().with_fault("FAULT_SLOW_MARK", 500);
+    let child = waiting(&slow, "claim-next --agent-id ben");
+    until_it_sleeps(&child);
+    let added = Instant::now();
+    let project = slow.without_faults();
+    project.ok(&["add-task", "new", "--title", "New"]);
+    let (code, reply, err) = ended(child);
+    assert_eq!((code, reply["task"]["module"].as_str()), (0, Some("new")), "{reply} {err}");
+    assert!(
+        added.elapsed() < Duration::from_secs(9),
+        "{:?}: only the look that comes anyway found it",
+        added.elapsed()
+    );
 }
 
 /// Twenty waiters each wait for their own task, and writers add them at random: before, during and after the watch is armed.

@@ -5,6 +5,7 @@
  *   FAULT_KILL_OPEN  the process is killed when it opens a file whose path has this in it
  *   FAULT_DEAF       watches on files are granted and never tell of anything
  *   FAULT_NO_WATCHES there is no watch left to be had
+ *   FAULT_SLOW_MARK  every read of 64 bytes, as only the pulse is read, takes so many milliseconds more before it happens
  *   FAULT_NO_LOCKS   advisory locks say yes and do nothing
  *   FAULT_FULL_AFTER the disk is full after so many written bytes
  *   FAULT_PEAK_FILE  no fault: the process writes its peak resident size (kB) there when it ends
@@ -44,6 +45,14 @@ static void before_sync(void) {
 
 int fsync(int fd) { REAL(int, "fsync", int) before_sync(); return real(fd); }
 int fdatasync(int fd) { REAL(int, "fdatasync", int) before_sync(); return real(fd); }
+
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
+    REAL(ssize_t, "pread64", int, void *, size_t, off64_t)
+    long ms = size == 64 ? setting("FAULT_SLOW_MARK") : 0;
+    struct timespec nap = {ms / 1000, ms % 1000 * 1000000};
+    if (ms) nanosleep(&nap, 0);
+    return real(fd, data, size, at);
+}
 
 int flock(int fd, int op) {
     REAL(int, "flock", int, int)
