@@ -14,7 +14,7 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, REPLACED_WARNING_SECONDS, Session};
 use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
-use crate::store::contract::LeasesOf;
+use crate::store::contract::{LeasesOf, SessionsOf};
 
 /// More of one kind is a mistake, and every page would carry it.
 const LIST_MOST: usize = 50;
@@ -56,6 +56,8 @@ pub struct Aboard {
     pub session: Session,
     /// What the window held before, under new tokens.
     pub resumed: Vec<Lease>,
+    /// True when the agent has other windows: this one names its session with each command.
+    pub is_one_of_several: bool,
 }
 
 impl Turn<'_> {
@@ -107,7 +109,8 @@ impl Turn<'_> {
             "epoch": session.epoch, "replaces": live.map(|old| old.id),
         });
         self.board_event(EventKind::SessionRegistered, None, data);
-        Ok(Aboard { agent, session, resumed })
+        let is_one_of_several = self.store.sessions(SessionsOf::Agent(&agent.id), 2)?.len() > 1;
+        Ok(Aboard { agent, session, resumed, is_one_of_several })
     }
 
     fn agent_for(&mut self, registration: &Registration) -> Result<Agent, Refusal> {

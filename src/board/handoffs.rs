@@ -114,7 +114,6 @@ impl Turn<'_> {
                 _ => None,
             };
             self.write_task(&task, &mut after)?;
-            self.rung.insert(Topic::Freed);
         }
         let view = self.look().handoff_view(handoff.clone())?;
         let page = self.look().bundle_pages(&[handoff.key])?.pop().expect("it was just written");

@@ -99,10 +99,11 @@ impl Window {
         call.caller.agent_id = None;
         call.caller.session_id = None;
         call.commit(operation, app, |turn| {
-            let Aboard { agent, session, resumed } = turn.register(registration)?;
+            let Aboard { agent, session, resumed, is_one_of_several } = turn.register(registration)?;
+            let which = if is_one_of_several { format!(" --session-id {}", session.id) } else { String::new() };
             let look = turn.look();
             Ok(Answer::done(AboardReply {
-                next_command: format!("callboard next-action --agent-id {}", agent.id),
+                next_command: format!("callboard next-action --agent-id {}{which}", agent.id),
                 agent_id: agent.id,
                 session_id: session.id,
                 epoch: session.epoch,

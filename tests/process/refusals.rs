@@ -103,6 +103,10 @@ fn two_windows_of_one_agent_are_told_apart() {
         came["session_id"].as_str().unwrap().to_owned()
     };
     let (one, two) = (window("one"), window("two"));
+    let three = project.json(&["init-agent", "--thread-key", "w", "--window-id", "three"]);
+    let next: Vec<&str> = three["next_command"].as_str().unwrap().split(' ').skip(1).collect();
+    assert_eq!(project.run(&next).code, 0, "what it is told to do next can be done: {next:?}");
+    project.ok(&["close-session", "--session-id", three["session_id"].as_str().unwrap()]);
     project.refused(&["next-action", "--agent-id", "w"], 4, "session_required");
     project.ok(&["claim-next", "--session-id", &one]);
     let mine = project.json(&["next-action", "--session-id", &one]);

@@ -200,6 +200,21 @@ fn a_stream_is_followed_until_it_is_stopped() {
     project.refused(&["events", "--jsonl"], 2, "usage");
 }
 
+#[test]
+fn a_task_that_is_handed_over_makes_room_for_another() {
+    let project = project();
+    let held = token(&project.json(&["claim", "held", "--agent-id", "ann"]));
+    let second = project.json(&["init-agent", "--thread-key", "ann", "--window-id", "second"]);
+    project.ok(&["add-task", "other", "--title", "Other"]);
+    let child = waiting(&project, &format!("next-action --session-id {}", second["session_id"].as_str().unwrap()));
+    until_it_sleeps(&child);
+    let started = Instant::now();
+    project.ok(&["handoff-bundle", "held", "--agent-id", "ann", "--lease-token", &held]);
+    let (code, reply, err) = ended(child);
+    assert_eq!((code, reply["module"].as_str()), (0, Some("other")), "{reply} {err}");
+    assert!(started.elapsed() < Duration::from_secs(9), "only the look that comes anyway found it");
+}
+
 /// The pulse is read slowly, and the change comes while it is: a mark that is taken after the look has it already.
 #[test]
 fn what_comes_between_the_look_and_the_sleep_is_not_missed() {
