@@ -76,6 +76,9 @@ impl LockDir {
             let _ = fs::remove_file(&prepared);
             let _ = fs::remove_dir(&private);
         }
+        if matches!(taken, Err(PlatformError::Ending)) {
+            shield.give_way();
+        }
         taken.map(|guard| guard.shielded(shield))
     }
 

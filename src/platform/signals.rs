@@ -74,6 +74,16 @@ pub fn is_ending() -> bool {
     STATE.lock().unwrap_or_else(PoisonError::into_inner).ending
 }
 
+impl Shield {
+    /// Lets the signal that has come end this process. Returns never: whoever went on could be done before the signal is.
+    pub fn give_way(self) -> ! {
+        drop(self);
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
 impl Drop for Shield {
     fn drop(&mut self) {
         STATE.lock().unwrap_or_else(PoisonError::into_inner).shields -= 1;

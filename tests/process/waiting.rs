@@ -179,6 +179,16 @@ fn a_signal_leaves_no_lock_behind_on_a_shared_board() {
         assert_eq!(left.filter(|name| name.starts_with("lock")).count(), 0, "round {round}");
         project.must_be_sound();
     }
+    // While the holder's file is synced: the lock is not had yet, and nothing else may be said than the signal.
+    let project = project.without_faults().with_fault("FAULT_SYNC_US", 60_000);
+    for round in 0..8 {
+        let child = start(project.command(&["add-task", &format!("s{round}"), "--title", "T"]));
+        std::thread::sleep(Duration::from_millis(30));
+        let killed = Command::new("kill").args(["-TERM".to_owned(), child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let (code, _, err) = ended(child);
+        assert_eq!((code, err.as_str()), (-15, ""), "round {round}");
+    }
 }
 
 #[test]
