@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::leases::HELD_MOST;
 use super::turn::Turn;
 use crate::domain::actor::{Acting, Actor, Named};
 use crate::domain::agent::{Agent, Role};
@@ -18,9 +19,6 @@ use crate::store::contract::{LeasesOf, SessionsOf};
 
 /// More of one kind is a mistake, and every page would carry it.
 const LIST_MOST: usize = 50;
-
-/// A session holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
 
 /// How an agent registers a window. What is empty or none is left as it was.
 #[derive(Clone, Debug)]

@@ -5,8 +5,9 @@
 
 use serde_json::json;
 
+use super::leases::HELD_MOST;
 use super::mutation::{Answer, Outcome as Came};
-use super::queues::{Candidates, conflict_with};
+use super::queues::{Candidates, conflict_with, is_handed_by};
 use super::turn::{Touched, Turn};
 use super::views::ClaimView;
 use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
@@ -22,8 +23,6 @@ use crate::store::contract::{HeldScopes, LeasesOf};
 
 /// A task lost so often waits for a person.
 pub const LOSSES_MOST: u32 = 3;
-/// A session holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
 
 /// What a claim asks for.
 #[derive(Clone, Debug, Default)]
@@ -80,7 +79,7 @@ impl Turn<'_> {
     /// it holds, with `resumed`.
     pub fn claim_next(&mut self, wish: &Wish) -> Result<Answer<ClaimView>, Refusal> {
         let (agent, session) = self.actor.window()?;
-        let (agent, session) = (agent.clone(), session.id.clone());
+        let (agent, agent_id, session) = (agent.clone(), agent.id.clone(), session.id.clone());
         let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
         let mut own =
             held.iter().filter(|lease| lease.kind == LeaseKind::Work && lease.session == session && !lease.handed);
@@ -91,7 +90,7 @@ impl Turn<'_> {
                 resumed => return resumed,
             }
         }
-        let live = held.iter().filter(|lease| self.is_live_work(lease)).count();
+        let live = held.iter().filter(|lease| lease.counts_for_limit(self.dial.lease)).count();
         if live >= self.board.profile.task_limit(agent.max_tasks) as usize {
             return match own.find(|lease| !lease.lapsed) {
                 Some(lease) => self.resume(lease.clone(), wish),
@@ -104,7 +103,7 @@ impl Turn<'_> {
         let skips = self.board.profile.overlap() != Overlap::Warned;
         let mut conflicts = 0;
         while let Some(task) = candidates.next(self.store)? {
-            if self.is_handed_by_itself(&task)? {
+            if is_handed_by(self.store, &task, &agent_id)? {
                 continue;
             }
             if skips && !task.owned_paths.is_empty() && held.is_none() {
@@ -263,20 +262,9 @@ impl Turn<'_> {
         }
     }
 
-    /// What counts for the limit of an agent: what it handed over does not.
-    fn is_live_work(&self, lease: &Lease) -> bool {
-        lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease) && !lease.handed
-    }
-
-    /// True for a task that the acting agent holds and handed over: it is offered, but not to itself.
-    fn is_handed_by_itself(&self, task: &Task) -> Result<bool, Refusal> {
-        let lease = self.last_lease(task)?.filter(|lease| lease.handed && !lease.lapsed);
-        Ok(lease.is_some_and(|lease| Some(&lease.agent) == self.actor.agent_id()))
-    }
-
     fn live_work(&self, agent: &AgentId) -> Result<Vec<Lease>, Refusal> {
         let leases = self.store.leases(LeasesOf::Agent(agent), HELD_MOST)?;
-        Ok(leases.into_iter().filter(|lease| self.is_live_work(lease)).collect())
+        Ok(leases.into_iter().filter(|lease| lease.counts_for_limit(self.dial.lease)).collect())
     }
 
     fn limit_of(&self, agent: &AgentId) -> Result<u32, Refusal> {

@@ -16,8 +16,8 @@ use crate::store::contract::LeasesOf;
 
 /// So many overdue leases are read at once; all are expired, because what is overdue counts for no scope.
 const EXPIRED_AT_ONCE: usize = 200;
-/// A session holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
+/// An agent holds few leases; this only bounds the reading.
+pub(super) const HELD_MOST: usize = 1_000;
 
 /// What a heartbeat says besides being alive.
 #[derive(Clone, Debug, Default)]

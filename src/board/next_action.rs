@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::{EventView, notice_view};
+use super::leases::HELD_MOST;
 use super::look::Look;
 use super::mutation::{Answer, Outcome};
 use super::questions::asked;
@@ -32,8 +33,6 @@ const SAID: usize = 200;
 const UNREAD_SEARCHED: usize = 200;
 /// What is at least this urgent is read before new work is begun.
 const URGENT: u8 = 1;
-/// An agent holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
 
 words! {
     /// What to do next.
@@ -347,8 +346,7 @@ impl Look<'_> {
     /// True when the agent holds as many tasks as it may, in all its windows.
     pub(super) fn is_at_limit(&self, agent: &Agent) -> Result<bool, Refusal> {
         let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
-        let counts = |lease: &Lease| lease.kind == LeaseKind::Work && lease.is_live(self.dial.lease) && !lease.handed;
-        let live = held.iter().filter(|lease| counts(lease)).count();
+        let live = held.iter().filter(|lease| lease.counts_for_limit(self.dial.lease)).count();
         Ok(live >= self.board.profile.task_limit(agent.max_tasks) as usize)
     }
 

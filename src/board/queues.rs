@@ -181,7 +181,7 @@ impl Look<'_> {
         let mut list: Vec<Task> = Vec::new();
         while list.len() < limit && conflicts < rank::CONFLICTS_MOST {
             let Some(task) = candidates.next(self.store)? else { break };
-            if self.is_handed_by(&task, &agent.id)? {
+            if is_handed_by(self.store, &task, &agent.id)? {
                 continue;
             }
             if in_the_way(&task) {
@@ -202,15 +202,6 @@ impl Look<'_> {
             }
         }
         Ok(list)
-    }
-
-    /// True for a task that the agent holds and handed over: it is offered, but not to itself.
-    fn is_handed_by(&self, task: &Task, agent: &AgentId) -> Result<bool, Refusal> {
-        if task.state != TaskState::Active {
-            return Ok(false);
-        }
-        let lease = self.store.lease(task.key, LeaseKind::Work)?.filter(|lease| lease.handed && !lease.lapsed);
-        Ok(lease.is_some_and(|lease| lease.agent == *agent))
     }
 
     /// The tasks in review that the agent could take, most urgent first, of equals the one handed in first.
@@ -235,6 +226,15 @@ impl Look<'_> {
 
 /// More tasks in review than this are not looked at for one answer: the oldest come first.
 const REVIEWS_LOOKED_AT: usize = 500;
+
+/// True for a task that the agent holds and handed over: it is offered, but not to itself.
+pub(super) fn is_handed_by(store: &dyn Transaction, task: &Task, agent: &AgentId) -> Result<bool, Refusal> {
+    if task.state != TaskState::Active {
+        return Ok(false);
+    }
+    let lease = store.lease(task.key, LeaseKind::Work)?.filter(|lease| lease.handed && !lease.lapsed);
+    Ok(lease.is_some_and(|lease| lease.agent == *agent))
+}
 
 #[cfg(test)]
 mod tests {

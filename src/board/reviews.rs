@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::leases::HELD_MOST;
 use super::look::Look;
 use super::mutation::{Answer, Outcome as Came};
 use super::turn::{Touched, Turn};
@@ -20,8 +21,6 @@ use crate::store::contract::{LeasesOf, SessionsOf};
 
 /// More live windows than this are not searched for a possible reviewer.
 const WINDOWS_SEARCHED: usize = 200;
-/// A session holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
 
 impl Look<'_> {
     /// Why `agent` cannot take the review of `task` now; none when it can.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::leases::HELD_MOST;
 use super::turn::{Touched, Turn};
 use crate::domain::agent::Agent;
 use crate::domain::attempt::Outcome;
@@ -16,8 +17,6 @@ use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
 use crate::store::contract::{LeasesOf, SessionsOf};
 
-/// A session holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
 /// Among so many live windows a confirmation is looked for, last heard of first.
 const WINDOWS_ASKED: usize = 200;
 /// How many sessions one call reaps; the reply says when there are more.

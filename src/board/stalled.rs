@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::leases::HELD_MOST;
 use super::look::Look;
 use super::pages::ROSTER_ROWS;
 use super::questions::{answer_command, asked};
@@ -22,8 +23,6 @@ const STALLED_ROWS: usize = 5;
 
 /// Among so many windows a worker is looked for.
 const WORKERS_ASKED: usize = 500;
-/// An agent holds few leases; this only bounds the reading.
-const HELD_MOST: usize = 1_000;
 /// Of what somebody says to people so many characters are shown.
 const SAID_SHOWN: usize = 120;
 /// So much of a question and its options is shown, in characters.

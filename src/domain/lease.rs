@@ -102,6 +102,11 @@ impl Lease {
         !self.lapsed && self.effective_deadline(now) > now
     }
 
+    /// True for what counts for the limit of its holder: work that it has, and has not handed over.
+    pub fn counts_for_limit(&self, now: LeaseTime) -> bool {
+        self.kind == LeaseKind::Work && self.is_live(now) && !self.handed
+    }
+
     /// The deadline, never further away than the longest lease: a clock that was once far ahead blocks nobody for ever.
     pub fn effective_deadline(&self, now: LeaseTime) -> LeaseTime {
         self.deadline.min(now.plus_seconds(LONGEST_SECONDS))

@@ -12,7 +12,7 @@ use super::{Done, Operation};
 use crate::app::{App, Order};
 use crate::board::caller;
 use crate::board::look::Look;
-use crate::board::mutation::{Answer, LateResult, Refused};
+use crate::board::mutation::{Answer, LateResult, Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
 use crate::domain::id::{AgentId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
@@ -252,6 +252,13 @@ pub struct Waiter {
     /// Wait so long for an answer that is not "nothing"; then exit 3.
     #[arg(long, alias = "timeout", value_name = "SECONDS", help_heading = "Waiting")]
     pub watch_seconds: Option<WatchSeconds>,
+}
+
+impl Waiter {
+    /// How a list is answered: an empty one is "nothing" to whoever waits for something.
+    pub fn outcome_of<T>(&self, found: &[T]) -> Outcome {
+        if found.is_empty() && self.watch_seconds.is_some() { Outcome::Nothing } else { Outcome::Done }
+    }
 }
 
 /// Who changes the board, on what condition, and for how long an answer is waited for.

@@ -103,9 +103,8 @@ impl Operation for Events {
 
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<EventsReply>, Refused> {
         let (seen, pruned_through, cursor) = read::<Self>(&self.reading(), call, app)?;
-        let waits = call.watch_seconds.is_some();
         Ok(seen.with(|page| {
-            let outcome = if page.found.is_empty() && waits { Outcome::Nothing } else { Outcome::Done };
+            let outcome = call.outcome_of(&page.found);
             let next_since = Since::from(page.next);
             (outcome, EventsReply { events: page.found, next_since, more: page.more, pruned_through, cursor })
         }))
@@ -200,9 +199,8 @@ impl Operation for Notifications {
 
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<NotificationsReply>, Refused> {
         let (seen, _, cursor) = read::<Self>(&self.reading(), call, app)?;
-        let waits = call.watch_seconds.is_some();
         Ok(seen.with(|page| {
-            let outcome = if page.found.is_empty() && waits { Outcome::Nothing } else { Outcome::Done };
+            let outcome = call.outcome_of(&page.found);
             let next_since = Since::from(page.next);
             let reader = match (&self.cursor_id, &call.caller.agent_id) {
                 (Some(cursor), _) => format!(" --cursor-id {}", text::quoted(cursor.as_str())),

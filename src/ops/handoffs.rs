@@ -158,10 +158,9 @@ impl Operation for Handoffs {
     type Reply = HandoffsReply;
 
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<HandoffsReply>, Refused> {
-        let waits = call.watch_seconds.is_some();
         call.caller.look(app, |look| {
             let (handoffs, next_before) = self.list(look, self.limit.get())?;
-            let outcome = if handoffs.is_empty() && waits { Outcome::Nothing } else { Outcome::Done };
+            let outcome = call.outcome_of(&handoffs);
             Ok(Answer { outcome, reply: HandoffsReply { handoffs, next_before } })
         })
     }

@@ -9,7 +9,7 @@ use super::texts::Text;
 use super::values::{Limit, Priority, Target};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
-use crate::board::mutation::{Answer as Answered, Outcome, Refused};
+use crate::board::mutation::{Answer as Answered, Refused};
 use crate::board::outlook::Outlook;
 use crate::board::questions::{Asked, NewQuestion, OPTIONS_MOST, QuestionView, Reply, question_view};
 use crate::board::turn::Turn;
@@ -241,10 +241,9 @@ impl Operation for Questions {
     type Reply = QuestionsReply;
 
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<QuestionsReply>, Refused> {
-        let waits = call.watch_seconds.is_some();
         call.caller.look(app, |look| {
             let (questions, next_after) = self.list(look, self.limit.get())?;
-            let outcome = if questions.is_empty() && waits { Outcome::Nothing } else { Outcome::Done };
+            let outcome = call.outcome_of(&questions);
             Ok(Answered { outcome, reply: QuestionsReply { questions, next_after } })
         })
     }
