@@ -45,6 +45,8 @@ pub fn create(store: &mut dyn Store, new: NewBoard, moment: &Moment) -> Result<B
         retention: Retention::default(),
         stalled_by: None,
         pending: Pending::default(),
+        preflighted: false,
+        copied_at: None,
     };
     transaction.put_board(&board)?;
     let record = HostRecord { boot_clock: moment.boot_clock, lease: board.dial.lease };

@@ -15,14 +15,11 @@ use crate::domain::event::{Audience, EventKind};
 use crate::domain::handoff::{HandoffKind, HandoffStatus};
 use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
-use crate::domain::profile::{Overlap, Review};
+use crate::domain::profile::{LOSSES_MOST, Overlap, Review};
 use crate::domain::rank::CONFLICTS_MOST;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
 use crate::store::contract::{HeldScopes, LeasesOf};
-
-/// A task lost so often waits for a person.
-pub const LOSSES_MOST: u32 = 3;
 
 /// What a claim asks for.
 #[derive(Clone, Debug, Default)]

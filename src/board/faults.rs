@@ -17,6 +17,7 @@ use super::invariants;
 use super::leases::Beat;
 use super::mutation::Answer;
 use super::notices::Given;
+use super::preflight::{Confirming, Said};
 use super::questions::{NewQuestion, Reply};
 use super::stage::{Guards, Snapshot, Stage, new_task, parse, person, registration};
 use super::tasks::{Edit, Hints, NewTask};
@@ -31,7 +32,7 @@ use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Candidates, TaskState, WaitFor};
 use crate::domain::time::Millis;
-use crate::domain::workspace::WorkingTree;
+use crate::domain::workspace::{WorkingTree, Workspace};
 use crate::store::contract::Archive;
 use crate::store::faulty::{Died, Fault, Faulty};
 
@@ -198,6 +199,11 @@ const USE_CASES: &[UseCase] = &[
     (pat, "leave a review bundle", |t| done(t.leave_handoff(handoff("handed", HandoffKind::Review)))),
     (ann, "take a handoff", |t| claimed(t.claim_handoff(&module("parcel"), &Wish::default()))),
     (rita, "withdraw a handoff", |t| done(t.withdraw_handoff(&module("parcel")))),
+    (ann, "preflight", |t| {
+        let place = |name: &str| Some(name.to_owned());
+        t.workspace = Workspace { host: place("h"), path: place("/p"), ..Workspace::default() };
+        done(t.preflight(Said::default(), Some(Profile::Safe), Confirming::Both, false))
+    }),
     (ben, "acknowledge a handoff", |t| done(t.acknowledge_handoff(&module("taken")))),
 ];
 

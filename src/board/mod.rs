@@ -35,6 +35,9 @@ pub mod outlook;
 pub mod pages;
 #[cfg(test)]
 mod plays;
+pub mod preflight;
+#[cfg(test)]
+mod profile_plays;
 pub mod questions;
 pub mod queues;
 mod replay;

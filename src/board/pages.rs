@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::history::{EventView, notice_view};
 use super::inbox::{BundlePage, HandoffView};
 use super::look::Look;
+use super::preflight::PreflightView;
 use super::stalled::Stalled;
 use super::views::{LeaseView, TaskView};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::board::{Journal, Mode, StorageKind};
 use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Policy, Profile};
 use crate::domain::refusal::{Holder, Refusal};
 use crate::domain::retention::Retention;
 use crate::domain::session::{Session, SessionStatus};
@@ -45,8 +46,10 @@ pub struct BoardView {
     pub event_seq: u64,
     /// How windows find each other.
     pub mode: Mode,
-    /// How careful it is.
+    /// How careful it is,
     pub safety_profile: Profile,
+    /// and what that decides.
+    pub policy: Policy,
     /// Where it may be used; the place knows, not the database.
     pub storage: Option<StorageKind>,
     /// How the database keeps its journal.
@@ -143,6 +146,9 @@ pub struct Picture {
     pub notifications: Vec<EventView>,
     /// The handoffs that wait, and the newest that ended.
     pub handoffs: Vec<HandoffView>,
+    /// What was said at preflight; it has a page of its own.
+    #[serde(default, skip_serializing)]
+    pub preflight: Option<PreflightView>,
     /// Bundles whose pages are to be made.
     #[serde(default, skip_serializing)]
     pub bundles: Vec<BundlePage>,
@@ -216,6 +222,7 @@ impl Look<'_> {
             stalled: self.stalled()?,
             notifications: self.calls()?,
             handoffs: self.inbox()?,
+            preflight: self.preflight_view()?,
             bundles: Vec::new(),
             agents: self
                 .store
@@ -275,6 +282,7 @@ impl Look<'_> {
             event_seq: board.event_seq,
             mode: board.mode,
             safety_profile: board.profile,
+            policy: board.profile.policy(),
             storage: None,
             journal: board.journal,
             retention: board.retention,

@@ -7,7 +7,7 @@ use super::caller::Caller;
 use super::claims::{Overlapping, Wish};
 use super::graph::Force;
 use super::leases::Beat;
-use super::mutation::{Answer, Outcome};
+use super::mutation::Answer;
 use super::stage::{
     Guards, Stage, claim, claim_next, code, finish, new_task, parse, person, registration, sleep_past_a_lease,
 };
@@ -214,23 +214,6 @@ fn safe_wants_workspace_and_branch_confirmed() {
     let carl = stage.register(unconfirmed("carl", &elsewhere)).1;
     let reusing = Caller { while_session: true, ..carl };
     assert_eq!(code(claim(&stage, &reusing, "b")), Code::ConfirmationRequired, "another branch");
-}
-
-#[test]
-fn a_task_lost_three_times_waits_for_a_person() {
-    let stage = Stage::new(Profile::Balanced);
-    let agents = ["ann", "ben", "carl", "dora"].map(|key| stage.aboard(key, "main"));
-    stage.add(new_task("a"));
-    for agent in &agents[..3] {
-        claim(&stage, agent, "a").expect("claimed");
-        sleep_past_a_lease(&stage);
-    }
-    let came = stage
-        .act_guarded(&agents[3], &Guards::default(), |t| t.claim(&parse("a"), &Wish::default(), Overlapping::Refuse));
-    assert_eq!(came.expect("answered").answer.outcome, Outcome::Nothing);
-    let task = stage.task("a");
-    assert_eq!((task.state, task.waiting.map(|waiting| waiting.what)), (TaskState::Waiting, Some(WaitFor::Pause)));
-    stage.act(&person(), |t| t.unblock(&parse("a")).map(drop)).expect("a person moves it");
 }
 
 #[test]

@@ -97,10 +97,14 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// True when the caller asked to reuse a confirmation, and a live window gave one for this place.
+    /// True when a confirmation holds that was given for this place at preflight or by a live window. Where each session
+    /// has to say it for itself, the caller says so by asking to reuse it.
     pub(super) fn is_confirmed_elsewhere(&self, workspace: &Workspace) -> Result<bool, Refusal> {
-        if !self.while_session {
+        if !self.while_session && self.board.profile.confirmation() == Confirmation::Required {
             return Ok(false);
+        }
+        if self.is_confirmed_at_preflight(workspace)? {
+            return Ok(true);
         }
         let live = self.store.sessions(SessionsOf::Live, WINDOWS_ASKED)?;
         Ok(live.iter().any(|other| other.confirmed && other.workspace.is_same_place(workspace)))

@@ -25,6 +25,7 @@ use crate::domain::handoff::Handoff;
 use crate::domain::id::{LeaseToken, Module, SessionId, Specialty};
 use crate::domain::lease::Lease;
 use crate::domain::notice::Notice;
+use crate::domain::preflight::{Confirmed, Preflight};
 use crate::domain::profile::{Profile, Review};
 use crate::domain::question::Question;
 use crate::domain::refusal::{Code, Refusal};
@@ -240,6 +241,8 @@ impl Stage {
             handoffs: t.handoffs(None, None, 10_000).expect("read"),
             cursors: t.cursors(10_000).expect("read"),
             archives: t.archives(0, 10_000).expect("read"),
+            preflight: t.preflight().expect("read"),
+            confirmations: t.confirmations(10_000).expect("read"),
             tasks,
         }
     }
@@ -264,6 +267,8 @@ pub(crate) struct Snapshot {
     pub(crate) handoffs: Vec<Handoff>,
     pub(crate) cursors: Vec<Cursor>,
     pub(crate) archives: Vec<Archive>,
+    pub(crate) preflight: Option<Preflight>,
+    pub(crate) confirmations: Vec<Confirmed>,
 }
 
 /// A directory in memory where there is one: nothing here is about the disk, and an fsync is most of a step.

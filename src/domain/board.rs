@@ -69,6 +69,10 @@ pub struct Board {
     pub stalled_by: Option<u64>,
     /// What waits for somebody: counted, so that what nobody uses costs nothing.
     pub pending: Pending,
+    /// True once there was a preflight.
+    pub preflighted: bool,
+    /// When this was copied, for a backup: it is no board until it was restored.
+    pub copied_at: Option<Millis>,
 }
 
 /// How much waits for somebody, and how much ever did.

@@ -17,6 +17,16 @@ words! {
     EventKind, "kind of event" {
         /// The board was made.
         BoardCreated = "board_created",
+        /// Workspace and branch were confirmed, mode and policy chosen.
+        Preflighted = "preflighted",
+        /// Somebody looked at the project for tasks.
+        IntakeScanned = "intake_scanned",
+        /// Somebody checked the board.
+        Validated = "validated",
+        /// What was wrong with the board was mended.
+        Repaired = "repaired",
+        /// The board came back from a backup.
+        Restored = "restored",
         /// A silence or a jump of the storage's clock was not counted whole.
         ClockCut = "clock_cut",
         /// An agent came aboard or came back.

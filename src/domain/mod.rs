@@ -15,6 +15,7 @@ pub mod id;
 pub mod lease;
 pub mod lease_clock;
 pub mod notice;
+pub mod preflight;
 pub mod profile;
 pub mod question;
 pub mod rank;

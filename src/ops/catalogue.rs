@@ -16,6 +16,8 @@ macro_rules! catalogue {
             $crate::ops::reviews::RequestChanges,
             $crate::ops::status::Summary,
             $crate::ops::boards::Init,
+            $crate::ops::preflight::Preflight,
+            $crate::ops::preflight::ModeAdvisor,
             $crate::ops::agents::RegisterSession,
             $crate::ops::sessions::CloseSession,
             $crate::ops::agents::Agents,

@@ -15,6 +15,7 @@ pub mod intake;
 pub mod leases;
 pub mod lists;
 mod operation;
+pub mod preflight;
 pub mod questions;
 pub mod retention;
 pub mod reviews;

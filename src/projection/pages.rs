@@ -18,10 +18,12 @@ pub enum Made {
     State,
     /// The inbox of handoffs for programs.
     HandoffIndex,
+    /// What was said at preflight, once there was one.
+    Preflight,
 }
 
 /// All pages, in the order in which they are written.
-pub const PAGES: [Page; 7] = [
+pub const PAGES: [Page; 8] = [
     Page { name: "STATUS.md", made: Made::Template(include_str!("../../templates/STATUS.md.j2")) },
     Page { name: "AGENTS.md", made: Made::Template(include_str!("../../templates/AGENTS.md.j2")) },
     Page { name: "SESSIONS.md", made: Made::Template(include_str!("../../templates/SESSIONS.md.j2")) },
@@ -29,6 +31,7 @@ pub const PAGES: [Page; 7] = [
     Page { name: "HANDOFFS.md", made: Made::Template(include_str!("../../templates/HANDOFFS.md.j2")) },
     Page { name: "state.json", made: Made::State },
     Page { name: "handoff-index.json", made: Made::HandoffIndex },
+    Page { name: "preflight.json", made: Made::Preflight },
 ];
 
 /// The template of a bundle's page,

@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::bundles;
 use super::error::ProjectionError;
 use super::marker::{BundleMark, Marker, hash};
-use super::pages::PAGES;
 use super::render::{Drawing, Drawn, Rendered, draw};
 use crate::board::inbox::{DIRECTORY, HandoffView};
 use crate::board::pages::Picture;
@@ -78,8 +77,10 @@ impl Desk {
 
     /// True when the marker says so and no page was removed.
     pub fn shows(&self, target: &Target) -> bool {
-        self.shown().is_some_and(|marker| marker.shows(&target.generation, target.revision, target.presence))
-            && PAGES.iter().all(|page| self.is_file(page.name))
+        self.shown().is_some_and(|marker| {
+            marker.shows(&target.generation, target.revision, target.presence)
+                && marker.pages.keys().all(|name| self.is_file(name))
+        })
     }
 
     /// Brings the pages up to date. `picture` reads the newest state under the board's lock; `first` is a state that

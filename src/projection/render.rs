@@ -19,6 +19,7 @@ use super::marker::{Marker, hash};
 use super::pages::{Made, PAGES, Page};
 use crate::board::inbox::HandoffView;
 use crate::board::pages::{AgentView, BoardView, Picture, SessionView};
+use crate::board::preflight::PreflightView;
 use crate::board::stalled::Stalled;
 use crate::board::views::{LeaseView, TaskView};
 use crate::domain::handoff::HandoffKey;
@@ -79,6 +80,10 @@ pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionErro
         let text = match page.made {
             Made::State => state_json(picture),
             Made::HandoffIndex => handoff_index(picture),
+            Made::Preflight => match &picture.preflight {
+                Some(preflight) => preflight_json(preflight),
+                None => continue,
+            },
             Made::Template(built_in) => from_template(page, built_in, own, &value, &mut warnings)?,
         };
         pages.push(Rendered { name: page.name.to_owned(), text });
@@ -201,6 +206,13 @@ fn handoff_index(picture: &Picture) -> String {
     }
     let index = Index { handoffs: &picture.handoffs };
     let mut text = serde_json::to_string(&index).expect("handoffs have a JSON form");
+    text.push('\n');
+    text
+}
+
+/// `preflight.json`: what the team said of itself, and what follows from it.
+fn preflight_json(preflight: &PreflightView) -> String {
+    let mut text = serde_json::to_string_pretty(preflight).expect("a preflight has a JSON form");
     text.push('\n');
     text
 }

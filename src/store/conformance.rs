@@ -48,6 +48,7 @@ pub(crate) const CHECKS: &[Check] = &[
     signals::archives,
     signals::questions,
     signals::handoffs,
+    signals::preflights,
 ];
 
 fn what_is_not_there_is_none(store: &mut dyn Store) {

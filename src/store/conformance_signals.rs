@@ -7,6 +7,7 @@ use crate::domain::cursor::{Cursor, Stream};
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::handoff::{Handoff, HandoffKey, HandoffKind, HandoffStatus};
 use crate::domain::notice::{Notice, Resolution, Resolved};
+use crate::domain::preflight::{Confirmed, ModeChoice, OptimizeFor, Preflight, SessionKind, Topology};
 use crate::domain::question::{Question, QuestionEnd, QuestionId, QuestionStatus};
 use crate::domain::task::TaskKey;
 use crate::domain::task::tests::open_task;
@@ -236,4 +237,39 @@ pub(super) fn handoffs(store: &mut dyn Store) {
     });
     let mut twice = store.begin(Access::Write).expect("a transaction");
     assert!(twice.insert_handoff(&handoff(b, "b"), "{}").is_err(), "one that is live for a task");
+}
+
+pub(super) fn preflights(store: &mut dyn Store) {
+    let topology = Topology { agent_count: 2, machine_count: 1, window_count: 3, shared_storage: true };
+    let said = Preflight {
+        session_kind: SessionKind::WhileLoop,
+        mode_choice: ModeChoice::Auto,
+        optimize_for: OptimizeFor::Token,
+        topology,
+    };
+    let place = |workspace: &str, branch: Option<&str>, at| Confirmed {
+        host: "h".to_owned(),
+        workspace: workspace.to_owned(),
+        branch: branch.map(ToOwned::to_owned),
+        head: None,
+        by: "human:pat".to_owned(),
+        at: Millis(at),
+    };
+    let again = Preflight { optimize_for: OptimizeFor::Efficiency, ..said.clone() };
+    assert_eq!(read(begun(store), |t| t.preflight()), None);
+    write(store, |t| {
+        t.put_preflight(&said)?;
+        t.put_preflight(&again)?;
+        t.put_confirmation(&place("/a", Some("main"), 1))?;
+        t.put_confirmation(&place("/b", None, 2))?;
+        t.put_confirmation(&place("/a", Some("other"), 3))
+    });
+    read(store, |t| {
+        assert_eq!(t.preflight()?, Some(again.clone()));
+        assert_eq!(t.confirmation("h", "/a")?, Some(place("/a", Some("other"), 3)), "one for each working tree");
+        assert_eq!((t.confirmation("g", "/a")?, t.confirmation("h", "/c")?), (None, None));
+        assert_eq!(t.confirmations(9)?, [place("/a", Some("other"), 3), place("/b", None, 2)], "newest first");
+        assert_eq!(t.confirmations(1)?.len(), 1);
+        Ok(())
+    });
 }

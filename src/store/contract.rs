@@ -21,6 +21,7 @@ use crate::domain::id::{AgentId, CursorId, HostId, Module, RequestId, SessionId,
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::lease_clock::HostRecord;
 use crate::domain::notice::{Notice, Resolved};
+use crate::domain::preflight::{Confirmed, Preflight};
 use crate::domain::question::{Question, QuestionEnd, QuestionId, QuestionStatus};
 use crate::domain::scope::Scope;
 use crate::domain::session::Session;
@@ -64,6 +65,7 @@ pub trait Transaction:
     + Archives
     + Questions
     + Handoffs
+    + Preflights
     + Requests
 {
     /// Makes everything durable. After an error of this call it is unknown whether it did.
@@ -393,6 +395,20 @@ pub trait Handoffs {
     fn live_handoffs(&self, limit: usize) -> Kept<Vec<Handoff>>;
     /// All of them, of a task if one is named, newest first, before this one.
     fn handoffs(&self, task: Option<TaskKey>, before: Option<HandoffKey>, limit: usize) -> Kept<Vec<Handoff>>;
+}
+
+/// What the team said of itself, and the places that were confirmed.
+pub trait Preflights {
+    /// What was said last.
+    fn preflight(&self) -> Kept<Option<Preflight>>;
+    /// Replaces it.
+    fn put_preflight(&mut self, preflight: &Preflight) -> Kept<()>;
+    /// What was confirmed last for a working tree of a host.
+    fn confirmation(&self, host: &str, workspace: &str) -> Kept<Option<Confirmed>>;
+    /// All of them, newest first.
+    fn confirmations(&self, limit: usize) -> Kept<Vec<Confirmed>>;
+    /// Inserts or replaces what was confirmed for a working tree.
+    fn put_confirmation(&mut self, confirmed: &Confirmed) -> Kept<()>;
 }
 
 /// A mutation that was committed, with its first answer.

@@ -9,8 +9,8 @@ use std::panic::resume_unwind;
 
 use super::contract::{
     Access, Agents, Archive, Archives, Attempts, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept, Labels,
-    Leases, LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, QuestionFilter, Questions, Request,
-    Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
+    Leases, LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, Preflights, QuestionFilter, Questions,
+    Request, Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
 };
 use super::error::StoreError;
 use crate::domain::agent::Agent;
@@ -23,6 +23,7 @@ use crate::domain::id::{AgentId, CursorId, HostId, Module, RequestId, SessionId,
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::lease_clock::HostRecord;
 use crate::domain::notice::{Notice, Resolved};
+use crate::domain::preflight::{Confirmed, Preflight};
 use crate::domain::question::{Question, QuestionEnd, QuestionId};
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskTexts};
@@ -233,6 +234,13 @@ pass_on! {
         look bundle(key: HandoffKey) -> Option<String>;
         look live_handoffs(limit: usize) -> Vec<Handoff>;
         look handoffs(task: Option<TaskKey>, before: Option<HandoffKey>, limit: usize) -> Vec<Handoff>;
+    }
+    Preflights {
+        look preflight() -> Option<Preflight>;
+        change put_preflight(preflight: &Preflight) -> ();
+        look confirmation(host: &str, workspace: &str) -> Option<Confirmed>;
+        look confirmations(limit: usize) -> Vec<Confirmed>;
+        change put_confirmation(confirmed: &Confirmed) -> ();
     }
     Requests {
         look request(id: &RequestId) -> Option<Request>;

@@ -38,6 +38,8 @@ pub(super) fn board() -> Board {
         retention: Retention { max_rows: Some(13), max_age_days: Some(14) },
         stalled_by: Some(4),
         pending: Pending { notifications: 15, questions: 16, handoffs: 17, asked: 18, left: 19 },
+        preflighted: true,
+        copied_at: Some(Millis(20)),
     }
 }
 

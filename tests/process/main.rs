@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![expect(clippy::disallowed_methods, reason = "tests prepare files, environments and moments by themselves")]
 
+mod aboard;
 mod crash;
 mod pages;
 mod places;

@@ -366,6 +366,20 @@ fn pages_are_for_people() {
         ## Recently finished
 
         Nothing.
+
+        ## Policy
+
+        Profile balanced (the rules: `callboard preflight --help`), mode shared_board.
+
+        | what | rule |
+        | --- | --- |
+        | paths that overlap with another holder's | passed over by claim-next; claim needs --allow-overlap |
+        | review, never by a task's own worker | tasks that ask for it |
+        | confirmation of workspace and branch | once for a working tree and branch; a warning without |
+        | lease that names no length | 900 s |
+        | active tasks of an agent | its own --max-tasks, else 1 |
+        | taking over a lease that ran out | a bundle is written |
+        | a task lost 3 times, each time to another | waits for a person |
     "#]].assert_eq(&project.page("STATUS.md"));
     expect![[r#"
         # Agents of play

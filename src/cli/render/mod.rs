@@ -9,6 +9,7 @@ mod handoffs;
 mod intake;
 mod leases;
 mod page;
+mod preflight;
 mod questions;
 mod retention;
 mod sessions;

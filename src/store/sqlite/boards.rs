@@ -15,14 +15,14 @@ use crate::store::error::StoreError;
 const BOARD: &str = "SELECT generation, name, revision, presence, event_seq, mode, profile, journal, created_at, wall, \
      lease_clock, draft, open, active, waiting, review, done, failed, cancelled, offered, unready, pruned_through, \
      keep_rows, keep_days, stalled_by, open_notifications, open_questions, live_handoffs, \
-     questions_asked, handoffs_left FROM board";
+     questions_asked, handoffs_left, preflighted, copied_at FROM board";
 
 const PUT_BOARD: &str = "INSERT OR REPLACE INTO board (one, generation, name, revision, presence, event_seq, mode, \
      profile, journal, created_at, wall, lease_clock, draft, open, active, waiting, review, done, failed, cancelled, \
      offered, unready, pruned_through, keep_rows, keep_days, stalled_by, open_notifications, open_questions, \
-     live_handoffs, questions_asked, handoffs_left) \
+     live_handoffs, questions_asked, handoffs_left, preflighted, copied_at) \
      VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-     ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
+     ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)";
 
 const HOST_RECORD: &str = "SELECT boot_clock, lease_clock FROM hosts WHERE host = ?1 AND boot = ?2";
 
@@ -58,6 +58,8 @@ impl Boards for SqliteTransaction<'_> {
                     asked: count(row, 28)?,
                     left: count(row, 29)?,
                 },
+                preflighted: row.get(30)?,
+                copied_at: row.get::<_, Option<i64>>(31)?.map(Millis),
             })
         })?;
         board.ok_or_else(|| StoreError::Damaged("the board's row is missing".into()))
@@ -96,6 +98,8 @@ impl Boards for SqliteTransaction<'_> {
             number(board.pending.handoffs),
             number(board.pending.asked),
             number(board.pending.left),
+            board.preflighted,
+            board.copied_at.map(|at| at.0),
         ];
         self.change_one("the board", PUT_BOARD, values)
     }

@@ -13,6 +13,7 @@ mod handoffs;
 mod leases;
 mod notices;
 mod open;
+mod preflights;
 mod questions;
 mod requests;
 mod schema;
