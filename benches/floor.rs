@@ -14,8 +14,11 @@ use std::process::ExitCode;
 use fs2::FileExt as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-const SCHEMA: [&str; 2] =
-    [include_str!("../src/store/sqlite/format_1.sql"), include_str!("../src/store/sqlite/format_2.sql")];
+const SCHEMA: [&str; 3] = [
+    include_str!("../src/store/sqlite/format_1.sql"),
+    include_str!("../src/store/sqlite/format_2.sql"),
+    include_str!("../src/store/sqlite/format_3.sql"),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -64,7 +67,7 @@ fn make(directory: &Path, tasks: i64) {
     }
     db.execute(
         "INSERT INTO board VALUES (1, 'g', 'floor', 1, 0, 0, 'shared_board', 'balanced', 'truncate', 0, 0, 0, 0, ?1, 0, \
-         0, 0, 0, 0, 0, ?1, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0)",
+         0, 0, 0, 0, 0, ?1, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL)",
         [tasks],
     )
     .unwrap();

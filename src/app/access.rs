@@ -21,6 +21,7 @@ use crate::board::turn::{Names, Turn};
 use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::time::Millis;
+use crate::intake::scan::Progress;
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::Entropy;
 use crate::platform::file_lock::Share;
@@ -37,6 +38,8 @@ const PLACE_TRIES: usize = 3;
 pub struct App {
     /// What the process takes from its environment.
     pub settings: Settings,
+    /// Whoever is told how far a long look is.
+    pub progress: fn(Progress),
 }
 
 /// A mutation as a door orders it.

@@ -13,6 +13,7 @@ use super::claims::{Overlapping, Wish};
 use super::graph::Force;
 use super::handoffs::NewHandoff;
 use super::imports::{Known, PlannedTask};
+use super::intake::Seeding;
 use super::invariants;
 use super::leases::Beat;
 use super::mutation::Answer;
@@ -157,6 +158,10 @@ const USE_CASES: &[UseCase] = &[
             task: NewTask { depends_on, priority: 1, ..new_task(name) },
         });
         done(t.import(plan.collect(), Known::Update))
+    }),
+    (pat, "seed drafts", |t| {
+        let draft = NewTask { state: TaskState::Draft, ..new_task("seen") };
+        done(t.seed(9, 2, vec![PlannedTask { line: 1, task: draft }], Seeding::Seed))
     }),
     (ann, "claim", |t| claimed(t.claim(&module("free"), &Wish::default(), Overlapping::Refuse))),
     (ann, "take over", |t| claimed(t.claim(&module("overdue"), &Wish::default(), Overlapping::Refuse))),

@@ -21,6 +21,7 @@ pub mod hindrances;
 pub mod history;
 pub mod imports;
 pub mod inbox;
+pub mod intake;
 #[cfg(test)]
 mod invariants;
 pub mod leases;

@@ -10,6 +10,7 @@ use crate::domain::id::RequestId;
 use crate::domain::refusal::{Exit, Refusal};
 use crate::domain::text;
 use crate::domain::word::words;
+use crate::intake::scan::Progress;
 use crate::ops::Done;
 
 words! {
@@ -108,6 +109,11 @@ impl Out {
         self.say(&format!("note: {}", text::for_terminal(words)));
     }
 
+    /// Whoever tells how far a long look is: somebody at a terminal is told, a log is not.
+    pub(super) fn progress(&self) -> fn(Progress) {
+        if self.style.quiet || self.style.json || !std::io::stderr().is_terminal() { |_| {} } else { show_progress }
+    }
+
     fn say(&mut self, line: &str) {
         if !self.style.quiet {
             let _ = writeln!(std::io::stderr().lock(), "{line}");
@@ -200,6 +206,24 @@ impl Out {
             }
         }
     }
+}
+
+/// The width of a progress bar, in characters.
+const BAR: u64 = 24;
+
+/// One line that is written over and over, and taken away at the end.
+fn show_progress(progress: Progress) {
+    let line = match progress {
+        Progress::Found(files) => format!("\r{files} files found"),
+        Progress::Read(done, all) => {
+            let filled = done * BAR / all.max(1);
+            let bar: String = (0..BAR).map(|at| if at < filled { '#' } else { '.' }).collect();
+            format!("\r[{bar}] {done} of {all} files read")
+        }
+        Progress::Done => "\r\x1b[K".to_owned(),
+    };
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(line.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// JSON whose strings have no character that could steer a terminal. Outside of strings there is none.

@@ -87,7 +87,7 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
             let entry: &Entry = command::find(name).expect("every subcommand is in the table");
             let root = matches.get_one::<PathBuf>("project_root").cloned();
             match Settings::from_environment(root) {
-                Ok(settings) => (entry.run)(sub, &App { settings }, &mut out),
+                Ok(settings) => (entry.run)(sub, &App { settings, progress: out.progress() }, &mut out),
                 Err(refusal) => out.refuse(&Refused { refusal, revision: None }),
             }
         }

@@ -80,7 +80,7 @@ pub fn plan(text: &str) -> Result<Vec<PlannedTask>, Refusal> {
 }
 
 /// How far a line is indented; a tab counts for four.
-fn indent_of(line: &str) -> usize {
+pub(super) fn indent_of(line: &str) -> usize {
     line.chars().take_while(|c| matches!(c, ' ' | '\t')).map(width).sum()
 }
 
@@ -100,15 +100,16 @@ fn without_indent(line: &str, most: usize) -> &str {
 }
 
 /// A line of a checklist.
-struct Item<'a> {
-    indent: usize,
-    done: bool,
-    title: &'a str,
+pub(super) struct Item<'a> {
+    pub(super) indent: usize,
+    pub(super) done: bool,
+    pub(super) title: &'a str,
     attributes: &'a str,
 }
 
 impl<'a> Item<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+    /// The item of a line, if it is one.
+    pub(super) fn parse(line: &'a str) -> Option<Self> {
         let rest = line.trim_start_matches([' ', '\t']);
         let indent = indent_of(line);
         let rest = match rest.strip_prefix(['-', '*', '+']) {
@@ -193,7 +194,7 @@ impl<'a> Item<'a> {
 }
 
 /// A title without emphasis and code marks around it.
-fn unmarked(title: &str) -> String {
+pub(super) fn unmarked(title: &str) -> String {
     title.replace("**", "").replace('`', "")
 }
 

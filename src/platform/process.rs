@@ -20,6 +20,32 @@ pub fn ask(
     wait: Duration,
     most: u64,
 ) -> Result<Printed, PlatformError> {
+    let (text, ended_well) = run(program, arguments, directory, wait, most)?;
+    Ok(text.filter(|_| ended_well).and_then(|text| String::from_utf8(text).ok()))
+}
+
+/// The same where the beginning of an answer is good enough: one that is longer than `most` bytes is cut, and what is no
+/// UTF-8 is replaced.
+pub fn ask_for_some(
+    program: &'static str,
+    arguments: &[&str],
+    directory: &Path,
+    wait: Duration,
+    most: u64,
+) -> Result<Printed, PlatformError> {
+    let (text, ended_well) = run(program, arguments, directory, wait, most)?;
+    let good = text.filter(|text| ended_well || text.len() as u64 >= most);
+    Ok(good.map(|text| String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// What a child printed, and whether it ended well; none when it could not be started.
+fn run(
+    program: &'static str,
+    arguments: &[&str],
+    directory: &Path,
+    wait: Duration,
+    most: u64,
+) -> Result<(Option<Vec<u8>>, bool), PlatformError> {
     let started = Command::new(program)
         .args(arguments)
         .current_dir(directory)
@@ -27,8 +53,8 @@ pub fn ask(
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
-    let Ok(mut child) = started else { return Ok(None) };
-    let Some(output) = child.stdout.take() else { return Ok(None) };
+    let Ok(mut child) = started else { return Ok((None, false)) };
+    let Some(output) = child.stdout.take() else { return Ok((None, false)) };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -42,9 +68,9 @@ pub fn ask(
     }
     let status = child.wait();
     match (answer, status) {
-        (Ok(Ok(text)), Ok(status)) if status.success() => Ok(String::from_utf8(text).ok()),
+        (Ok(Ok(text)), Ok(status)) => Ok((Some(text), status.success())),
         (Err(_), _) => Err(PlatformError::ChildTimeout { program }),
-        _ => Ok(None),
+        _ => Ok((None, false)),
     }
 }
 

@@ -133,6 +133,89 @@ impl Checkout {
     }
 }
 
+/// What is not committed, and what git is in the middle of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Paths whose merge is in conflict.
+    pub conflicts: Vec<String>,
+    /// Tracked paths that are changed, staged or not.
+    pub changed: Vec<String>,
+    /// What was begun and not ended, such as a merge.
+    pub operation: Option<&'static str>,
+}
+
+/// So many commits back it is looked for files that change together,
+const COMMITS_ASKED: &str = "--max-count=300";
+/// in so many bytes of what git says,
+const LOG_MOST: u64 = 512 * 1024;
+/// for so long.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+/// The lists of files of a big repository, in bytes.
+const LIST_MOST: u64 = 64 * 1024 * 1024;
+
+impl Checkout {
+    /// What is not committed of the tracked files, and what git is in the middle of. Empty where git cannot say.
+    pub fn unfinished(&self) -> Unfinished {
+        let arguments = ["--no-optional-locks", "status", "--porcelain", "--no-renames", "-uno", "-z"];
+        let status = process::ask_for_some("git", &arguments, &self.top, PATIENCE, LIST_MOST).ok().flatten();
+        let mut unfinished = Unfinished { operation: self.operation(), ..Unfinished::default() };
+        for entry in status.unwrap_or_default().split('\0').filter(|entry| entry.len() > 3) {
+            let (state, path) = entry.split_at_checked(3).unwrap_or((entry, ""));
+            let is_conflict = matches!(state.trim_end(), "DD" | "AU" | "UD" | "UA" | "DU" | "AA" | "UU");
+            let list = if is_conflict { &mut unfinished.conflicts } else { &mut unfinished.changed };
+            list.push(path.to_owned());
+        }
+        unfinished
+    }
+
+    fn operation(&self) -> Option<&'static str> {
+        let signs = [
+            ("MERGE_HEAD", "merge"),
+            ("rebase-merge", "rebase"),
+            ("rebase-apply", "rebase"),
+            ("CHERRY_PICK_HEAD", "cherry-pick"),
+            ("REVERT_HEAD", "revert"),
+        ];
+        signs.into_iter().find(|(sign, _)| self.git.join(sign).exists()).map(|(_, name)| name)
+    }
+
+    /// The paths that git tracks. None where git cannot say.
+    pub fn tracked(&self) -> Option<Vec<String>> {
+        let list = process::ask_for_some("git", &["ls-files", "-z"], &self.top, PATIENCE, LIST_MOST).ok()??;
+        Some(list.split('\0').filter(|path| !path.is_empty()).map(ToOwned::to_owned).collect())
+    }
+
+    /// The paths that are staged for the next commit. None where git cannot say.
+    pub fn staged(&self) -> Option<Vec<String>> {
+        let arguments = ["diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z"];
+        let list = process::ask_for_some("git", &arguments, &self.top, PATIENCE, LIST_MOST).ok()??;
+        Some(list.split('\0').filter(|path| !path.is_empty()).map(ToOwned::to_owned).collect())
+    }
+
+    /// The paths that each of the newest commits changed. Empty where git cannot say soon.
+    pub fn history(&self) -> Vec<Vec<String>> {
+        // The first commit brought everything, which says nothing and takes long.
+        let root = "log.showRoot=false";
+        let shape = ["--no-merges", "--name-only", "--no-renames", "--pretty=format:%x01", "-z"];
+        let arguments = [&["-c", root, "log", COMMITS_ASKED][..], &shape].concat();
+        let log = process::ask_for_some("git", &arguments, &self.top, LOG_PATIENCE, LOG_MOST).ok().flatten();
+        let log = log.unwrap_or_default();
+        let commits = log.split('\u{1}').skip(1);
+        let paths = |commit: &str| {
+            let names = commit.split(['\0', '\n']).filter(|path| !path.is_empty());
+            names.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        commits.map(paths).filter(|paths| !paths.is_empty()).collect()
+    }
+
+    /// Where git looks for its hooks. None where git cannot say.
+    pub fn hooks(&self) -> Option<PathBuf> {
+        let arguments = ["rev-parse", "--git-path", "hooks"];
+        let path = process::ask("git", &arguments, &self.top, PATIENCE, ANSWER_MOST).ok()??;
+        Some(self.top.join(path.trim_end_matches('\n')))
+    }
+}
+
 /// `+12 -3 src/a.rs`, from what git says: added, removed, path. A binary file has dashes.
 fn stat_line(entry: &str) -> String {
     let mut fields = entry.splitn(3, '\t');

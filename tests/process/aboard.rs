@@ -1,17 +1,25 @@
 //! Coming aboard: preflight, modes, and what they show.
 
+use std::process::Output;
+
 use crate::project::Project;
 
 const CONFIRM: [&str; 3] = ["preflight", "--confirm-workspace", "--confirm-branch"];
 
-fn git(project: &Project, arguments: &[&str]) {
+/// Runs git in the project.
+pub fn git(project: &Project, arguments: &[&str]) {
+    let run = try_git(project, arguments);
+    assert!(run.status.success(), "git {arguments:?}: {run:?}");
+}
+
+/// The same where it may fail.
+pub fn try_git(project: &Project, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new("git");
     command.args(arguments);
     project.closed(&mut command);
     let identity = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
     command.envs(identity.map(|name| (name, "pat@example.org")));
-    let run = command.output().unwrap();
-    assert!(run.status.success(), "git {arguments:?}: {run:?}");
+    command.output().unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod aboard;
 mod crash;
+mod intake;
 mod pages;
 mod places;
 mod project;

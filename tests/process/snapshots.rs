@@ -53,7 +53,7 @@ fn a_board_is_made_and_looked_at() {
         storage: local
         journal: truncate
         safety_profile: balanced
-        next: callboard add-task --module NAME --title TEXT, or callboard intake --from PLAN.md
+        next: callboard preflight, then callboard intake; or callboard add-task --module NAME --title TEXT
     "#]]
     .assert_eq(&shown(&project, &made));
     let project = playing();

@@ -17,7 +17,10 @@ impl Render for InitReply {
         page.field("journal", self.journal);
         page.field("safety_profile", self.safety_profile);
         if self.created {
-            page.field("next", "callboard add-task --module NAME --title TEXT, or callboard intake --from PLAN.md");
+            page.field(
+                "next",
+                "callboard preflight, then callboard intake; or callboard add-task --module NAME --title TEXT",
+            );
         }
     }
 }

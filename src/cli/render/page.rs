@@ -88,6 +88,21 @@ impl Page {
     pub(super) fn listing(
         &mut self,
         headings: &[&str],
+        rows: Vec<Vec<String>>,
+        empty: &str,
+        go_on: impl Fn(usize) -> String,
+    ) -> Shown {
+        if rows.len() > ROWS_BY_DEFAULT {
+            self.table(headings, rows, empty);
+            return Shown::All;
+        }
+        self.short_listing(headings, rows, empty, go_on)
+    }
+
+    /// The same, short however many rows there are.
+    pub(super) fn short_listing(
+        &mut self,
+        headings: &[&str],
         mut rows: Vec<Vec<String>>,
         empty: &str,
         go_on: impl Fn(usize) -> String,
@@ -95,7 +110,7 @@ impl Page {
         let all = rows.len();
         let mut fits = all;
         let room = LISTING_MOST.saturating_sub(self.text.len() + self.reserved);
-        if (2..=ROWS_BY_DEFAULT).contains(&all) {
+        if all > 1 {
             loop {
                 let long = super::super::table::table(false, headings, rows[..fits].to_vec()).len();
                 if long <= room || fits == 1 {
