@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod agent;
 pub mod attempt;
+pub mod audit;
 pub mod board;
 pub mod cursor;
 pub mod event;

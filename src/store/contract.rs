@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey};
+use crate::domain::audit::Finding;
 use crate::domain::board::Board;
 use crate::domain::cursor::Cursor;
 use crate::domain::event::{Audience, Event, EventKind, Source};
@@ -66,6 +67,7 @@ pub trait Transaction:
     + Questions
     + Handoffs
     + Preflights
+    + Audits
     + Requests
 {
     /// Makes everything durable. After an error of this call it is unknown whether it did.
@@ -409,6 +411,16 @@ pub trait Preflights {
     fn confirmations(&self, limit: usize) -> Kept<Vec<Confirmed>>;
     /// Inserts or replaces what was confirmed for a working tree.
     fn put_confirmation(&mut self, confirmed: &Confirmed) -> Kept<()>;
+}
+
+/// Whether rows are as every mutation leaves them.
+pub trait Audits {
+    /// What the backend's own check of the file finds, at most `limit` of it.
+    fn integrity(&self, limit: usize) -> Kept<Vec<Finding>>;
+    /// Rules that rows break, at most `limit` of each. Rows that cannot be read come alone: the rest is asked afterwards.
+    fn findings(&self, limit: usize) -> Kept<Vec<Finding>>;
+    /// Mends what has a remedy. Says which rows are gone, and what is still wrong.
+    fn mend(&mut self) -> Kept<Vec<Finding>>;
 }
 
 /// A mutation that was committed, with its first answer.

@@ -8,13 +8,14 @@ use std::cell::Cell;
 use std::panic::resume_unwind;
 
 use super::contract::{
-    Access, Agents, Archive, Archives, Attempts, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept, Labels,
-    Leases, LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, Preflights, QuestionFilter, Questions,
-    Request, Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
+    Access, Agents, Archive, Archives, Attempts, Audits, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept,
+    Labels, Leases, LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, Preflights, QuestionFilter,
+    Questions, Request, Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
 };
 use super::error::StoreError;
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey};
+use crate::domain::audit::Finding;
 use crate::domain::board::Board;
 use crate::domain::cursor::Cursor;
 use crate::domain::event::{Audience, Event, EventKind};
@@ -241,6 +242,11 @@ pass_on! {
         look confirmation(host: &str, workspace: &str) -> Option<Confirmed>;
         look confirmations(limit: usize) -> Vec<Confirmed>;
         change put_confirmation(confirmed: &Confirmed) -> ();
+    }
+    Audits {
+        look integrity(limit: usize) -> Vec<Finding>;
+        look findings(limit: usize) -> Vec<Finding>;
+        change mend() -> Vec<Finding>;
     }
     Requests {
         look request(id: &RequestId) -> Option<Request>;

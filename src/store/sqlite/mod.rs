@@ -3,6 +3,7 @@
 mod agents;
 mod archives;
 mod attempts;
+mod audit;
 mod boards;
 mod columns;
 mod cursors;
@@ -11,6 +12,7 @@ mod events;
 mod graph;
 mod handoffs;
 mod leases;
+mod mend;
 mod notices;
 mod open;
 mod preflights;
@@ -19,5 +21,6 @@ mod requests;
 mod schema;
 mod sessions;
 mod tasks;
+mod unreadable;
 
 pub use open::{Guarded, OpenOptions, SqliteStore, is_wal};
