@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use super::backup::refuse_copy;
 use super::error::refusal;
 use super::locate;
 use super::locks::{self, Held};
@@ -191,7 +192,11 @@ impl App {
             };
             // Who waits also looks by itself: a pulse that cannot be written only makes it slower.
             let ring = |told: &Pulse| drop(pulse::ring(&place, &self.settings, told, &host.id));
-            let committed = mutation::commit(&mut store, &whole, &Draw(&self.settings.entropy), work, showing, ring)?;
+            let work = |turn: &mut Turn<'_>| {
+                refuse_copy(&place, turn.board())?;
+                work(turn)
+            };
+            let committed = mutation::commit(&mut store, &whole, &self.names(), work, showing, ring)?;
             drop(store);
             drop(held);
             (place, committed)
@@ -244,6 +249,7 @@ impl App {
             Refused { refusal, revision }
         })?;
         let revision = seen.board().revision;
+        refuse_copy(&place, seen.board()).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
         let answer = look(&seen, &place).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
         drop(seen);
         drop(transaction);
@@ -263,11 +269,11 @@ impl App {
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
         let whole = self.whole(order, request_id, &place, &host).map_err(unread)?;
-        let (answer, revision) = mutation::rehearse(&mut store, &whole, &Draw(&self.settings.entropy), work)?;
+        let (answer, revision) = mutation::rehearse(&mut store, &whole, &self.names(), work)?;
         Ok(Seen { answer, revision })
     }
 
-    fn whole<'a>(
+    pub(super) fn whole<'a>(
         &self,
         order: &'a Order,
         request_id: RequestId,
@@ -287,13 +293,18 @@ impl App {
     }
 
     fn request_id(&self, order: &Order) -> Result<RequestId, Refusal> {
-        match &order.request_id {
-            Some(id) => Ok(id.clone()),
-            None => {
-                let hex = self.settings.entropy.hex(8).map_err(|error| refusal(&error))?;
-                Ok(format!("r-{hex}").parse().expect("hexadecimal is a line"))
-            }
-        }
+        order.request_id.clone().map_or_else(|| self.drawn(), Ok)
+    }
+
+    /// The name of a request that has none.
+    pub(super) fn drawn(&self) -> Result<RequestId, Refusal> {
+        let hex = self.settings.entropy.hex(8).map_err(|error| refusal(&error))?;
+        Ok(format!("r-{hex}").parse().expect("hexadecimal is a line"))
+    }
+
+    /// Names that nobody can guess.
+    pub(super) fn names(&self) -> impl Names {
+        Draw(&self.settings.entropy)
     }
 
     /// The place with its lock. The place file is read again under the lock: who waited may find a board that was made

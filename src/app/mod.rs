@@ -4,6 +4,8 @@
 
 pub mod access;
 pub mod archives;
+pub mod backup;
+pub mod doctor;
 pub mod error;
 pub mod init;
 pub mod locate;
@@ -11,7 +13,9 @@ pub mod locks;
 pub mod pages;
 pub mod place;
 pub mod pulse;
+pub mod repair;
 pub mod settings;
+pub mod validate;
 pub mod watching;
 
 pub use access::{App, Changed, Order, Seen};

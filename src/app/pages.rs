@@ -126,7 +126,7 @@ impl App {
         file::make_own_directory(&path).map_err(|error| refusal(&error))
     }
 
-    fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
+    pub(super) fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
         let lock = locks::queue_directory(place, &self.settings)?.join("projection");
         Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone() })
     }

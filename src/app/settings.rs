@@ -18,6 +18,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// The project that was named, by flag or by environment.
     pub project_root: Option<PathBuf>,
+    /// This program.
+    pub program: PathBuf,
     /// Where the process was started.
     pub directory: PathBuf,
     /// How long locks are waited for.
@@ -61,6 +63,7 @@ impl Settings {
         let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
         Ok(Self {
             project_root,
+            program: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("callboard")),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             lock_timeout: lock_timeout()?,
             host_id: variable("CALLBOARD_HOST_ID").and_then(|id| id.into_string().ok()),
@@ -72,6 +75,14 @@ impl Settings {
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
             user: user.unwrap_or_else(|| "unknown".to_owned()),
         })
+    }
+}
+
+impl Settings {
+    /// The same for another thread: clocks and randomness belong to one.
+    pub fn again(&self) -> Result<Self, Refusal> {
+        let again = Self::from_environment(self.project_root.clone())?;
+        Ok(Self { directory: self.directory.clone(), ..again })
     }
 }
 

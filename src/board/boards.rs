@@ -29,25 +29,7 @@ pub struct NewBoard {
 /// Makes a board in an empty store, in one transaction.
 pub fn create(store: &mut dyn Store, new: NewBoard, moment: &Moment) -> Result<Board, StoreError> {
     let mut transaction = store.begin(Access::Write)?;
-    let board = Board {
-        generation: new.generation,
-        name: new.name,
-        revision: 1,
-        presence: 0,
-        event_seq: 1,
-        mode: Mode::SharedBoard,
-        profile: new.profile,
-        journal: new.journal,
-        created_at: moment.wall,
-        dial: Dial { wall: moment.wall, lease: LeaseTime(moment.wall.0) },
-        counts: Counts::default(),
-        pruned_through: 0,
-        retention: Retention::default(),
-        stalled_by: None,
-        pending: Pending::default(),
-        preflighted: false,
-        copied_at: None,
-    };
+    let board = Board { event_seq: 1, ..blank(&new, moment, 1) };
     transaction.put_board(&board)?;
     let record = HostRecord { boot_clock: moment.boot_clock, lease: board.dial.lease };
     transaction.put_host_record(&moment.host, &moment.boot, record)?;
@@ -67,4 +49,27 @@ pub fn create(store: &mut dyn Store, new: NewBoard, moment: &Moment) -> Result<B
     })?;
     transaction.commit()?;
     Ok(board)
+}
+
+/// The row of a board that has nothing yet, at this revision.
+pub fn blank(new: &NewBoard, moment: &Moment, revision: u64) -> Board {
+    Board {
+        generation: new.generation.clone(),
+        name: new.name.clone(),
+        revision,
+        presence: 0,
+        event_seq: 0,
+        mode: Mode::SharedBoard,
+        profile: new.profile,
+        journal: new.journal,
+        created_at: moment.wall,
+        dial: Dial { wall: moment.wall, lease: LeaseTime(moment.wall.0) },
+        counts: Counts::default(),
+        pruned_through: 0,
+        retention: Retention::default(),
+        stalled_by: None,
+        pending: Pending::default(),
+        preflighted: false,
+        copied_at: None,
+    }
 }

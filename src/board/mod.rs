@@ -42,6 +42,7 @@ mod profile_plays;
 pub mod questions;
 pub mod queues;
 mod replay;
+pub mod restore;
 pub mod retention;
 pub mod reviews;
 pub mod sessions;

@@ -52,7 +52,7 @@ impl Turn<'_> {
         Ok(reaped)
     }
 
-    fn end_session(&mut self, session: Session, ending: Ending) -> Result<Session, Refusal> {
+    pub(super) fn end_session(&mut self, session: Session, ending: Ending) -> Result<Session, Refusal> {
         for lease in self.store.leases(LeasesOf::Session(&session.id), HELD_MOST)? {
             let data =
                 json!({"kind": lease.kind, "agent_id": lease.agent, "session_id": session.id, "session": ending});

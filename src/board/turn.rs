@@ -111,6 +111,11 @@ impl<'a> Turn<'a> {
         self.dial.wall
     }
 
+    /// The board's own row, as it is so far.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// Has it recorded that the acting window is there, even if nothing else comes of this turn.
     pub fn be_heard_of(&mut self) {
         self.news = true;

@@ -63,13 +63,14 @@ pub(super) fn find(name: &str) -> Option<&'static Entry> {
 /// The parser, whose subcommands get their arguments when they are meant.
 pub(super) fn lazy() -> Command {
     let subcommands = entries().map(|entry| named(entry).defer(entry.augment));
-    root().subcommands(subcommands).subcommands(super::pages::commands())
+    root().subcommands(subcommands).subcommands(super::files::commands()).subcommands(super::pages::commands())
 }
 
 /// The parser with everything.
 pub(super) fn whole() -> Command {
     let subcommands = entries().map(|entry| (entry.augment)(named(entry)));
-    root().after_help(help::groups()).subcommands(subcommands).subcommands(super::pages::commands())
+    let outside = super::files::commands().into_iter().chain(super::pages::commands());
+    root().after_help(help::groups()).subcommands(subcommands).subcommands(outside)
 }
 
 fn named(entry: &Entry) -> Command {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Command;
 
 use super::command::TABLE;
-use super::pages;
+use super::{files, pages};
 use crate::ops::Group;
 
 /// The operations, the ten of the loop first, then by what they are about.
@@ -18,12 +18,18 @@ pub(super) fn groups() -> String {
         (Group::Status, "Looking around"),
         (Group::Signals, "Events, messages, questions"),
         (Group::Handoffs, "Handing over"),
+        (Group::Health, "Health"),
     ];
     let mut text = String::new();
     for (group, heading) in headings {
         let _ = writeln!(text, "{heading}:");
         for entry in TABLE.iter().filter(|entry| entry.group == group) {
             line(&mut text, entry.name, &(entry.augment)(Command::new(entry.name)));
+        }
+        if group == Group::Health {
+            for command in files::commands() {
+                line(&mut text, command.get_name(), &command);
+            }
         }
         text.push('\n');
     }

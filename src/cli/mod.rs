@@ -2,6 +2,7 @@
 
 mod command;
 mod facts;
+mod files;
 mod help;
 mod out;
 mod pages;

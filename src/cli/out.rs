@@ -61,6 +61,8 @@ struct Answered<'a, T> {
     projection_behind: bool,
     #[serde(skip_serializing_if = "no_warnings")]
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Refusal>,
     #[serde(flatten)]
     reply: &'a T,
 }
@@ -124,7 +126,7 @@ impl Out {
     pub(super) fn answer<T: Serialize + Render>(&mut self, done: &Done<T>) -> Exit {
         if self.style.json {
             let answered = Answered {
-                ok: true,
+                ok: done.complaint.is_none(),
                 revision: done.revision,
                 request_id: done.request_id.as_ref(),
                 replayed: done.replayed,
@@ -132,6 +134,7 @@ impl Out {
                 complete: done.outcome == Outcome::Complete,
                 projection_behind: done.projection_behind,
                 warnings: &done.warnings,
+                error: done.complaint.as_ref(),
                 reply: &done.reply,
             };
             self.print_json(&answered);
@@ -147,11 +150,15 @@ impl Out {
                 self.say("note: the pages do not show it yet");
             }
             self.warn(&done.warnings);
+            if let Some(complaint) = &done.complaint {
+                self.complain(complaint);
+            }
         }
-        let exit = match done.outcome {
-            Outcome::Done => Exit::Done,
-            Outcome::Nothing => Exit::Nothing,
-            Outcome::Complete => Exit::Complete,
+        let exit = match (&done.complaint, done.outcome) {
+            (Some(complaint), _) => complaint.code.exit(),
+            (None, Outcome::Done) => Exit::Done,
+            (None, Outcome::Nothing) => Exit::Nothing,
+            (None, Outcome::Complete) => Exit::Complete,
         };
         if self.failed.is_some()
             && let Some(request) = &done.request_id
@@ -167,14 +174,18 @@ impl Out {
         if self.style.json {
             self.print_json(&Denied { ok: false, revision: *revision, error: refusal });
         } else {
-            let message = text::for_terminal(&refusal.message);
-            let _ = writeln!(std::io::stderr().lock(), "error[{}]: {message}", refusal.code);
-            if let Some(hint) = &refusal.hint {
-                self.say(&format!("hint: {}", text::for_terminal(hint)));
-            }
+            self.complain(refusal);
         }
         let exit = refusal.code.exit();
         self.ended(exit)
+    }
+
+    fn complain(&mut self, refusal: &Refusal) {
+        let message = text::for_terminal(&refusal.message);
+        let _ = writeln!(std::io::stderr().lock(), "error[{}]: {message}", refusal.code);
+        if let Some(hint) = &refusal.hint {
+            self.say(&format!("hint: {}", text::for_terminal(hint)));
+        }
     }
 
     /// Says what is worth saying although it was done.

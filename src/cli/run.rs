@@ -1,18 +1,21 @@
 //! From the arguments of a process to its exit code.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
-use super::command::{self, Entry};
+use super::command;
+use super::files;
 use super::out::{Out, Style};
 use super::pages;
+use crate::app::doctor::LOCK_PROBE;
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
 use crate::domain::refusal::{Code, Exit, Refusal};
+use crate::platform::probe;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -36,6 +39,12 @@ fn style(arguments: &[OsString]) -> Style {
 }
 
 fn run(arguments: &[OsString]) -> Exit {
+    if let [_, argument, path] = arguments
+        && argument == LOCK_PROBE
+    {
+        // The doctor's second process: whether it gets a lock.
+        return if probe::is_free(Path::new(path)) { Exit::Done } else { Exit::Taken };
+    }
     // Building every subcommand costs a millisecond at each start: first only the one that is meant is built. Help and
     // errors need them all, so then it is parsed again.
     let parsed = command::lazy().try_get_matches_from(arguments);
@@ -84,11 +93,14 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
         "completions" => pages::completions(sub, &mut out),
         "man" => pages::man(sub, &mut out),
         _ => {
-            let entry: &Entry = command::find(name).expect("every subcommand is in the table");
             let root = matches.get_one::<PathBuf>("project_root").cloned();
-            match Settings::from_environment(root) {
-                Ok(settings) => (entry.run)(sub, &App { settings, progress: out.progress() }, &mut out),
-                Err(refusal) => out.refuse(&Refused { refusal, revision: None }),
+            let app = match Settings::from_environment(root) {
+                Ok(settings) => App { settings, progress: out.progress() },
+                Err(refusal) => return out.refuse(&Refused { refusal, revision: None }),
+            };
+            match command::find(name) {
+                Some(entry) => (entry.run)(sub, &app, &mut out),
+                None => files::run(name, sub, &app, &mut out),
             }
         }
     }

@@ -79,6 +79,15 @@ impl Rule {
     }
 }
 
+/// What mending came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Rows that are gone, because nothing made them readable.
+    pub gone: Vec<Finding>,
+    /// What is still wrong.
+    pub left: Vec<Finding>,
+}
+
 /// A rule that was found broken, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {

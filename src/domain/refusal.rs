@@ -140,6 +140,10 @@ codes! {
     ThreadKeyTaken = "thread_key_taken" => Refused,
     /// the board exists and differs from what was asked for
     Differs = "differs" => Refused,
+    /// the check found something that is not as it must be
+    Unsound = "unsound" => Refused,
+    /// a file of that name exists, and is not written over
+    FileExists = "file_exists" => Refused,
     /// the change touches work that is under way and needs `--force`
     ForceRequired = "force_required" => Refused,
     /// another holder has it
@@ -170,6 +174,10 @@ codes! {
     DiskFull = "disk_full" => Place,
     /// the storage failed
     StorageFailed = "storage_failed" => Place,
+    /// the database is a backup, and no board until it was restored
+    IsBackup = "is_backup" => Place,
+    /// the database is older than what its pages show: somebody put an old copy there
+    RolledBack = "rolled_back" => Place,
     /// a board must not be used from this place
     WrongPlace = "wrong_place" => Place,
 }

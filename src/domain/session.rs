@@ -29,6 +29,8 @@ words! {
         Reaped = "reaped",
         /// By a newer session of the same window.
         Replaced = "replaced",
+        /// With the board as it was, when a backup was restored.
+        Restored = "restored",
     }
 }
 

@@ -8,7 +8,7 @@ use super::call::Anyone;
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::app::init::{Made, Wanted};
-use crate::board::mutation::{Outcome, Refused};
+use crate::board::mutation::Refused;
 use crate::domain::board::{Journal, StorageKind};
 use crate::domain::profile::Profile;
 use crate::domain::word::words;
@@ -90,22 +90,16 @@ impl Operation for Init {
             Ok(warnings) => warnings,
             Err(refused) => vec![format!("the pages are behind: {}", refused.refusal)],
         };
-        Ok(Done {
-            reply: InitReply {
-                created: there.made == Made::New,
-                turned_shared: there.made == Made::Shared,
-                project_root: there.place.project.to_string_lossy().into_owned(),
-                name: there.board.name,
-                storage: there.place.file.storage,
-                journal: there.board.journal,
-                safety_profile: there.board.profile,
-            },
-            outcome: Outcome::Done,
-            revision: there.board.revision,
-            request_id: None,
-            replayed: false,
-            projection_behind: false,
-            warnings,
-        })
+        let revision = there.board.revision;
+        let reply = InitReply {
+            created: there.made == Made::New,
+            turned_shared: there.made == Made::Shared,
+            project_root: there.place.project.to_string_lossy().into_owned(),
+            name: there.board.name,
+            storage: there.place.file.storage,
+            journal: there.board.journal,
+            safety_profile: there.board.profile,
+        };
+        Ok(Done { warnings, ..Done::plain(reply, revision) })
     }
 }

@@ -64,6 +64,8 @@ macro_rules! catalogue {
             $crate::ops::retention::PruneEvents,
             $crate::ops::retention::EventArchives,
             $crate::ops::retention::Retention,
+            $crate::ops::health::Doctor,
+            $crate::ops::health::Validate,
         }
     };
 }

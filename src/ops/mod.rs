@@ -11,6 +11,7 @@ pub mod claims;
 pub mod events;
 pub mod graph;
 pub mod handoffs;
+pub mod health;
 pub mod intake;
 pub mod leases;
 pub mod lists;

@@ -42,6 +42,8 @@ pub enum Group {
     Signals,
     /// Handing work over.
     Handoffs,
+    /// Health.
+    Health,
 }
 
 /// One operation, at every door.
@@ -102,9 +104,25 @@ pub struct Done<T> {
     pub projection_behind: bool,
     /// What is worth saying.
     pub warnings: Vec<String>,
+    /// What is wrong, for a check that answers all the same: the exit code is that of the refusal.
+    pub complaint: Option<Refusal>,
 }
 
 impl<T> Done<T> {
+    /// An answer that no transaction gave.
+    pub fn plain(reply: T, revision: u64) -> Self {
+        Self {
+            reply,
+            outcome: Outcome::Done,
+            revision,
+            request_id: None,
+            replayed: false,
+            projection_behind: false,
+            warnings: Vec::new(),
+            complaint: None,
+        }
+    }
+
     /// The same with another outcome and reply.
     pub fn with<U>(self, map: impl FnOnce(T) -> (Outcome, U)) -> Done<U> {
         let (outcome, reply) = map(self.reply);
@@ -116,6 +134,7 @@ impl<T> Done<T> {
             replayed: self.replayed,
             projection_behind: self.projection_behind,
             warnings: self.warnings,
+            complaint: self.complaint,
         }
     }
 }
@@ -130,20 +149,13 @@ impl<T> From<Changed<T>> for Done<T> {
             replayed: changed.replayed,
             projection_behind: changed.projection_behind,
             warnings: changed.warnings,
+            complaint: None,
         }
     }
 }
 
 impl<T> From<Seen<T>> for Done<T> {
     fn from(seen: Seen<T>) -> Self {
-        Self {
-            reply: seen.answer.reply,
-            outcome: seen.answer.outcome,
-            revision: seen.revision,
-            request_id: None,
-            replayed: false,
-            projection_behind: false,
-            warnings: Vec::new(),
-        }
+        Self { outcome: seen.answer.outcome, ..Self::plain(seen.answer.reply, seen.revision) }
     }
 }

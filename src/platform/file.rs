@@ -262,6 +262,41 @@ impl Drop for Draft {
     }
 }
 
+/// Gives a file that was written by others its name, over whatever has it; content and name are durable then.
+pub fn settle(written: &Path, path: &Path) -> Result<(), PlatformError> {
+    let synced = File::open(written).and_then(|file| {
+        share(&file, path);
+        file.sync_all()
+    });
+    synced.map_err(PlatformError::file("sync", written))?;
+    fs::rename(written, path).map_err(PlatformError::file("rename", written))?;
+    sync_directory_of(path)
+}
+
+/// The same under a name that nothing has. Fails with `AlreadyExists` where something has it.
+pub fn settle_new(written: &Path, path: &Path) -> Result<(), PlatformError> {
+    let synced = File::open(written).and_then(|file| file.sync_all());
+    synced.map_err(PlatformError::file("sync", written))?;
+    // A second name fails where the first exists, on every file system that has them; elsewhere it is asked first.
+    match fs::hard_link(written, path) {
+        Ok(()) => remove(written)?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists || path.exists() => {
+            return Err(PlatformError::file("create", path)(ErrorKind::AlreadyExists.into()));
+        }
+        Err(_) => fs::rename(written, path).map_err(PlatformError::file("rename", written))?,
+    }
+    sync_directory_of(path)
+}
+
+/// Copies a file as it is, if it is there. Says whether it was.
+pub fn copy(from: &Path, to: &Path) -> Result<bool, PlatformError> {
+    match fs::copy(from, to) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(PlatformError::file("copy", from)(error)),
+    }
+}
+
 /// Removes a file; one that is not there is no error.
 pub fn remove(path: &Path) -> Result<(), PlatformError> {
     match fs::remove_file(path) {

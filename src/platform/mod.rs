@@ -14,5 +14,6 @@ pub mod holder;
 pub mod host;
 pub mod lock_dir;
 pub mod lock_protocol;
+pub mod probe;
 pub mod process;
 pub mod signals;

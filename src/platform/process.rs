@@ -87,6 +87,13 @@ pub fn is_alive(pid: u32, born: &str) -> bool {
     }
 }
 
+/// True for a process that was stopped, by a signal or a debugger, and holds what it holds until it goes on.
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_whitespace().next());
+    matches!(state, Some("T" | "t"))
+}
+
 /// When a process started, in the system's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Birth {

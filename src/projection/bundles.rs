@@ -62,7 +62,7 @@ fn whole(page: &BundlePage, own: Option<&Path>, warnings: &mut Vec<String>) -> R
 }
 
 /// What changed, as a unified diff of bounded length; none where nothing did.
-fn difference(before: &str, now: &str) -> Option<String> {
+pub(super) fn difference(before: &str, now: &str) -> Option<String> {
     let diff = TextDiff::configure().algorithm(Algorithm::Patience).diff_lines(before, now);
     let unified = diff.unified_diff().context_radius(CONTEXT).to_string();
     let mut lines: Vec<String> = unified.lines().map(|line| text::cut(line, LINE_MOST)).collect();

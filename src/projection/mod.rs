@@ -1,6 +1,7 @@
 //! The pages beside the database: text for people, JSON for programs, made from the board and never read back.
 
 pub mod bundles;
+pub mod drift;
 pub mod error;
 pub mod marker;
 pub mod pages;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey};
-use crate::domain::audit::Finding;
+use crate::domain::audit::{Finding, Mended};
 use crate::domain::board::Board;
 use crate::domain::cursor::Cursor;
 use crate::domain::event::{Audience, Event, EventKind, Source};
@@ -419,8 +419,8 @@ pub trait Audits {
     fn integrity(&self, limit: usize) -> Kept<Vec<Finding>>;
     /// Rules that rows break, at most `limit` of each. Rows that cannot be read come alone: the rest is asked afterwards.
     fn findings(&self, limit: usize) -> Kept<Vec<Finding>>;
-    /// Mends what has a remedy. Says which rows are gone, and what is still wrong.
-    fn mend(&mut self) -> Kept<Vec<Finding>>;
+    /// Mends what has a remedy.
+    fn mend(&mut self) -> Kept<Mended>;
 }
 
 /// A mutation that was committed, with its first answer.

@@ -56,7 +56,7 @@ impl From<StoreError> for Refusal {
                 Self::new(Code::Busy, message).hint("repeat the command; callboard itself never holds it for long")
             }
             StoreError::Damaged(_) => Self::new(Code::Damaged, message)
-                .hint("keep the file; 'sqlite3 project-plan/coordination.db .recover' shows what still reads"),
+                .hint("callboard validate --repair keeps the file and makes a board of what still reads"),
             StoreError::TooNew { .. } => Self::new(Code::BoardTooNew, message).hint("cargo install callboard --locked"),
             StoreError::TooOld { .. } => Self::new(Code::BoardTooOld, message)
                 .hint("callboard lease-reclaim brings it up to date, as any write does"),

@@ -15,7 +15,7 @@ use super::contract::{
 use super::error::StoreError;
 use crate::domain::agent::Agent;
 use crate::domain::attempt::{Attempt, AttemptKey};
-use crate::domain::audit::Finding;
+use crate::domain::audit::{Finding, Mended};
 use crate::domain::board::Board;
 use crate::domain::cursor::Cursor;
 use crate::domain::event::{Audience, Event, EventKind};
@@ -246,7 +246,7 @@ pass_on! {
     Audits {
         look integrity(limit: usize) -> Vec<Finding>;
         look findings(limit: usize) -> Vec<Finding>;
-        change mend() -> Vec<Finding>;
+        change mend() -> Mended;
     }
     Requests {
         look request(id: &RequestId) -> Option<Request>;

@@ -5,5 +5,6 @@
 //! only then says that it pays to open the board.
 
 pub mod bells;
+pub mod ear;
 pub mod pulse;
 pub mod watcher;

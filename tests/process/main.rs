@@ -5,6 +5,8 @@
 
 mod aboard;
 mod crash;
+mod damage;
+mod doctor;
 mod intake;
 mod pages;
 mod places;

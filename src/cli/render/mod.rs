@@ -3,9 +3,11 @@
 mod agents;
 mod boards;
 mod claims;
+mod copies;
 pub(super) mod events;
 mod graph;
 mod handoffs;
+mod health;
 mod intake;
 mod leases;
 mod page;

@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::columns::limit;
 use super::open::SqliteTransaction;
-use crate::domain::audit::{Finding, Rule};
+use crate::domain::audit::{Finding, Mended, Rule};
 use crate::domain::graph;
 use crate::domain::rank;
 use crate::domain::task::TaskKey;
@@ -140,8 +140,9 @@ const QUERIES: &[(Rule, &str)] = &[
 
 const ORPHANS: &str = "SELECT \"table\" || ' row ' || coalesce(rowid, '?'), 'nothing in ' || parent FROM pragma_foreign_key_check LIMIT ?1";
 
-const INTEGRITY: &str = "SELECT 'coordination.db', integrity_check FROM pragma_integrity_check(?1) \
-     WHERE integrity_check <> 'ok'";
+const NAMES: &str = "SELECT name FROM sqlite_schema";
+
+const INTEGRITY: &str = "PRAGMA integrity_check";
 
 const SCORES: &str = "SELECT score FROM tasks WHERE key = ?1";
 
@@ -193,7 +194,15 @@ impl SqliteTransaction<'_> {
 
 impl Audits for SqliteTransaction<'_> {
     fn integrity(&self, most: usize) -> Kept<Vec<Finding>> {
-        self.all(INTEGRITY, [limit(most)], found(Rule::Integrity))
+        let missing = super::schema::missing(&self.all(NAMES, [], |row| row.get(0))?)?;
+        if !missing.is_empty() {
+            let gone =
+                missing.into_iter().take(most).map(|name| Finding::new(Rule::Integrity, name, "it is not there"));
+            return Ok(gone.collect());
+        }
+        let said: Vec<String> = self.all(INTEGRITY, [], |row| row.get(0))?;
+        let bad = said.into_iter().filter(|line| line != "ok").take(most);
+        Ok(bad.map(|line| Finding::new(Rule::Integrity, "coordination.db", line)).collect())
     }
 
     fn findings(&self, most: usize) -> Kept<Vec<Finding>> {
@@ -218,7 +227,7 @@ impl Audits for SqliteTransaction<'_> {
         Ok(findings)
     }
 
-    fn mend(&mut self) -> Kept<Vec<Finding>> {
+    fn mend(&mut self) -> Kept<Mended> {
         self.mend_all()
     }
 }

@@ -6,9 +6,31 @@
 use rusqlite::params;
 
 use super::open::SqliteTransaction;
-use crate::domain::audit::{Finding, Rule};
+use crate::domain::audit::{Mended, Rule};
 use crate::domain::graph::CRITICAL_PATH_MOST;
 use crate::store::contract::{Audits as _, Kept};
+
+/// What the tables themselves would refuse; it comes first, because readers refuse some of it too.
+const CHECKS: &[&str] = &[
+    "UPDATE tasks SET priority = 2 WHERE priority NOT BETWEEN 0 AND 4",
+    "UPDATE tasks SET wait_for = NULL, wait_since = NULL, wait_reason = NULL WHERE state <> 'waiting' AND wait_for IS NOT NULL",
+    "UPDATE tasks SET wait_for = 'pause', wait_since = coalesce(wait_since, changed_at), \
+     wait_reason = coalesce(wait_reason, 'nobody knows for what') WHERE state = 'waiting' AND wait_for IS NULL",
+    "UPDATE tasks SET reserved_for = NULL, reserved_until = NULL, reserved_why = NULL \
+     WHERE (reserved_for IS NULL) <> (reserved_until IS NULL)",
+    "UPDATE tasks SET offered = 0 WHERE offered NOT IN (0, 1) OR (offered = 1 AND NOT (state = 'open' AND unmet = 0 OR state = 'active'))",
+    "UPDATE tasks SET revision = max(revision, 1), epoch = max(epoch, 0), attempts = max(attempts, 0), losses = max(losses, 0), \
+     unmet = max(unmet, 0), held_up = max(held_up, 0), critical_path = max(critical_path, 0)",
+    "DELETE FROM dependencies WHERE task = needs",
+    "UPDATE attempts SET outcome = CASE WHEN ended_at IS NULL THEN NULL ELSE 'lost' END WHERE (ended_at IS NULL) <> (outcome IS NULL)",
+    "UPDATE sessions SET ending = CASE WHEN ended_at IS NULL THEN NULL ELSE 'closed' END WHERE (ended_at IS NULL) <> (ending IS NULL)",
+    "UPDATE leases SET ttl = 900 WHERE ttl NOT BETWEEN 1 AND 86400",
+    "UPDATE questions SET priority = 2 WHERE priority NOT BETWEEN 0 AND 4",
+    "UPDATE notifications SET resolution = CASE WHEN resolved_at IS NULL THEN NULL ELSE 'expired' END \
+     WHERE (resolved_at IS NULL) <> (resolution IS NULL)",
+    "UPDATE cursors SET delivered = max(delivered, acknowledged)",
+    "UPDATE board SET pruned_through = max(pruned_through, 0), revision = max(revision, 0), presence = max(presence, 0)",
+];
 
 /// What each rule's mending is, in order.
 const STEPS: &[&str] = &[
@@ -118,10 +140,13 @@ const COUNT: &str = "UPDATE board SET draft = (SELECT count(*) FROM tasks WHERE 
      live_handoffs = (SELECT count(*) FROM handoffs WHERE status IN ('ready', 'claimed'))";
 
 impl SqliteTransaction<'_> {
-    /// Mends everything that has a remedy. Says what is gone, and what is still wrong.
-    pub(super) fn mend_all(&mut self) -> Kept<Vec<Finding>> {
+    /// Mends everything that has a remedy.
+    pub(super) fn mend_all(&mut self) -> Kept<Mended> {
         self.change("PRAGMA defer_foreign_keys = ON", [])?;
-        let mut left = self.make_readable()?;
+        for check in CHECKS {
+            self.change(check, [])?;
+        }
+        let gone = self.make_readable()?;
         while let Some(circle) = self.circle()? {
             let closes = [circle[circle.len() - 1].0, circle[0].0];
             self.change(REMOVE_EDGE, closes)?;
@@ -139,8 +164,8 @@ impl SqliteTransaction<'_> {
             self.change(PUT_SCORE, params![key.0, score])?;
         }
         self.change(COUNT, [])?;
-        left.extend(self.findings(FOUND_MOST)?.into_iter().filter(|finding| finding.rule != Rule::Archives));
-        Ok(left)
+        let left = self.findings(FOUND_MOST)?.into_iter().filter(|finding| finding.rule != Rule::Archives).collect();
+        Ok(Mended { gone, left })
     }
 }
 

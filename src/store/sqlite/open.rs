@@ -137,9 +137,17 @@ impl SqliteStore {
     }
 
     fn back_up(connection: &Connection, path: &Path, format: i64) -> Kept<()> {
-        let copy = path.with_file_name(format!("coordination.format-{format}.backup.db"));
-        let target = copy.to_string_lossy();
+        Self::vacuum_into(connection, &path.with_file_name(format!("coordination.format-{format}.backup.db")))
+    }
+
+    /// Copies what was committed into a file that does not exist.
+    pub(super) fn vacuum_into(connection: &Connection, path: &Path) -> Kept<()> {
+        let target = path.to_string_lossy();
         connection.execute("VACUUM INTO ?1", [target.as_ref()]).map(drop).map_err(translated)
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Brings a board of an older format up to date, with a backup beside it before a breaking step.

@@ -54,6 +54,27 @@ pub(super) fn demand_current(connection: &Connection) -> Result<(), StoreError> 
     }
 }
 
+/// The tables and indexes that a board of this program's format has and that are not among these names.
+pub(super) fn missing(names: &[String]) -> Result<Vec<String>, StoreError> {
+    let new = Connection::open_in_memory().map_err(translated)?;
+    adopt(&new)?;
+    migrate(&new, MIGRATIONS, |_| Ok(()))?;
+    let list = |connection: &Connection| -> rusqlite::Result<Vec<String>> {
+        let mut statement = connection.prepare("SELECT name FROM sqlite_schema ORDER BY rowid")?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    let expected = list(&new).map_err(translated)?;
+    Ok(expected.into_iter().filter(|name| !names.contains(name)).collect())
+}
+
+/// Refuses a board of a newer format than this program's, and what is no board.
+pub(super) fn known_format(connection: &Connection) -> Result<(), StoreError> {
+    match demand_current(connection) {
+        Err(StoreError::TooOld { .. }) => Ok(()),
+        other => other,
+    }
+}
+
 /// Brings the board behind `connection`, in a writing transaction, up to date. `backup` is called before a breaking
 /// step.
 pub(super) fn migrate(

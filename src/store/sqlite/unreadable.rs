@@ -70,6 +70,8 @@ const TABLES: &[Table] = &[
             Ok(t.task_by_key(key)?.is_some())
         },
         defaults: &[
+            "UPDATE tasks SET state = 'open', wait_for = NULL WHERE key = CAST(?1 AS INTEGER) AND state NOT IN ('draft', \
+             'open', 'active', 'waiting', 'review', 'done', 'failed', 'cancelled')",
             "UPDATE tasks SET candidates = '{\"depends_on\":[],\"owned_paths\":[]}' WHERE key = CAST(?1 AS INTEGER)",
             "UPDATE tasks SET labels = '{}' WHERE key = CAST(?1 AS INTEGER)",
             "UPDATE tasks SET owned_paths = '[]' WHERE key = CAST(?1 AS INTEGER)",

@@ -1,0 +1,242 @@
+//! Mending a board: in place where its rows can be mended, else from what still reads, a backup, and archives of events.
+//!
+//! **Invariants.** The database is kept as it was before anything is done. What is lost is said. A board of which facts may
+//! be missing comes back like one from a backup: nobody holds anything, and cursors begin again.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::access::{App, Order, unread};
+use super::error::refusal;
+use super::locks::Held;
+use super::place::Place;
+use super::pulse;
+use super::validate::Audit;
+use crate::board::boards::{self, NewBoard};
+use crate::board::caller::Caller;
+use crate::board::history::{EventView, event_view};
+use crate::board::mutation::{Answer, Refused};
+use crate::domain::audit::{Finding, Mended};
+use crate::domain::event::EventKind;
+use crate::domain::profile::Profile;
+use crate::domain::refusal::{Code, Refusal};
+use crate::platform::file;
+use crate::platform::file_lock::Share;
+use crate::platform::host::Host;
+use crate::store::sqlite::salvage::{Saved, salvage};
+use crate::store::sqlite::{SqliteStore, copies};
+use crate::store::{Access, Store as _};
+
+/// What a repair did.
+#[derive(Clone, Debug, Default)]
+pub struct Repaired {
+    /// Where the database of before is kept.
+    pub kept: Option<PathBuf>,
+    /// True when a new database was made.
+    pub rebuilt: bool,
+    /// The backup that rows came from.
+    pub backup: Option<PathBuf>,
+    /// How many events told something that the rows did not.
+    pub replayed: u64,
+    /// True when nothing of before counts any more: leases, windows, cursors.
+    pub came_back: bool,
+    /// What is gone, in words.
+    pub lost: Vec<String>,
+    /// What is still wrong.
+    pub left: Vec<Finding>,
+}
+
+impl Repaired {
+    fn take(&mut self, Mended { gone, left }: Mended) {
+        let said = |finding: Finding| format!("{}: it could not be read: {}", finding.subject, finding.detail);
+        self.lost.extend(gone.into_iter().map(said));
+        self.left = left;
+    }
+}
+
+/// So many events are read for what they tell.
+const EVENTS_MOST: usize = 2_000_000;
+/// The longest archive that is read whole, in bytes.
+const ARCHIVE_MOST: u64 = 256 * 1024 * 1024;
+
+impl App {
+    /// Mends what `audit` found wrong with the rows; the pages are drawn anew by whoever shows them. `backup` is the one to
+    /// fill from; else the newest that is known.
+    pub fn repair(&self, audit: &Audit, backup: Option<&Path>, caller: &Caller) -> Result<Repaired, Refused> {
+        let host = self.host().map_err(unread)?;
+        let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
+        let mut repaired = Repaired::default();
+        if audit.findings.is_empty() {
+            return Ok(repaired);
+        }
+        repaired.kept = self.keep(&place, "repair").map_err(unread)?;
+        if audit.is_broken {
+            self.rebuild(&place, held, &host, backup, caller, &mut repaired)?;
+        } else {
+            self.mend_in_place(&place, &held, &mut repaired).map_err(unread)?;
+            drop(held);
+            let lost_events = audit.findings.iter().any(|finding| finding.rule.may_have_lost());
+            self.tell(caller, lost_events, &repaired)?;
+            repaired.came_back = false;
+        }
+        Ok(repaired)
+    }
+
+    fn mend_in_place(&self, place: &Place, held: &Held, repaired: &mut Repaired) -> Result<(), Refusal> {
+        let mut store = self.store(place, held)?;
+        let mut transaction = store.begin(Access::Write)?;
+        let mended = transaction.mend()?;
+        transaction.commit()?;
+        repaired.take(mended);
+        Ok(())
+    }
+
+    /// The revision and the event of a repair that kept everything.
+    fn tell(&self, caller: &Caller, anew: bool, repaired: &Repaired) -> Result<(), Refused> {
+        let generation = anew.then(|| self.nonce()).transpose().map_err(unread)?;
+        let data = json!({"rebuilt": repaired.rebuilt, "still_wrong": repaired.left.len()});
+        self.commit(&Order::presence("repair", caller), |turn| {
+            turn.note_repair(generation, data);
+            Ok(Answer::done(()))
+        })?;
+        Ok(())
+    }
+
+    fn rebuild(
+        &self,
+        place: &Place,
+        held: Held,
+        host: &Host,
+        backup: Option<&Path>,
+        caller: &Caller,
+        repaired: &mut Repaired,
+    ) -> Result<(), Refused> {
+        let nonce = self.nonce().map_err(unread)?;
+        let (scratch, drafted) =
+            (place.internal().join(format!("damaged-{nonce}.db")), place.internal().join(format!("repair-{nonce}.db")));
+        let result = self.rebuild_with(place, &held, host, (&scratch, &drafted), backup, caller, repaired);
+        for path in [&scratch, &drafted] {
+            for end in ["", "-journal", "-wal", "-shm"] {
+                let _ = file::remove(Path::new(&format!("{}{end}", path.display())));
+            }
+        }
+        drop(held);
+        if result? {
+            self.tell(caller, false, repaired)?;
+        }
+        Ok(())
+    }
+
+    /// True when everything was kept, and the repair is still to be told.
+    #[expect(clippy::too_many_arguments, reason = "two scratch files and where they lead")]
+    fn rebuild_with(
+        &self,
+        place: &Place,
+        held: &Held,
+        host: &Host,
+        (scratch, drafted): (&Path, &Path),
+        backup: Option<&Path>,
+        caller: &Caller,
+        repaired: &mut Repaired,
+    ) -> Result<bool, Refused> {
+        let platform = |error| unread(refusal(&error));
+        file::copy(&place.database(), scratch).map_err(platform)?;
+        for end in ["-journal", "-wal"] {
+            let from = place.plan.join(format!("{}{end}", super::locate::DATABASE));
+            file::copy(&from, Path::new(&format!("{}{end}", scratch.display()))).map_err(platform)?;
+        }
+        let backup = match backup {
+            Some(path) => Some(self.given_backup(path).map_err(unread)?),
+            None => Self::newest_backup(place),
+        };
+        let saved = salvage(scratch, backup.as_deref(), drafted)?;
+        let filled = saved.iter().any(|table| table.filled > 0);
+        repaired.backup = backup.filter(|_| filled);
+        repaired.rebuilt = true;
+        repaired.lost = saved.iter().filter(|table| table.damaged).map(said).collect();
+        let has_row = self.give_a_row(place, host, drafted, &saved).map_err(unread)?;
+        let mended = copies::mend_copy(drafted)?;
+        let is_whole = has_row && !filled && mended.gone.is_empty() && !saved.iter().any(Saved::is_a_loss);
+        repaired.take(mended);
+        if is_whole {
+            let board = {
+                let mut store = SqliteStore::open_copy(drafted)?;
+                store.begin(Access::Read)?.board()?
+            };
+            self.put_in_place(place, held, host, drafted, &board).map_err(unread)?;
+            return Ok(true);
+        }
+        let (told, through) = Self::told(place, drafted).map_err(unread)?;
+        let data = json!({"rebuilt": true, "backup": repaired.backup, "lost": repaired.lost});
+        let work = |turn: &mut crate::board::turn::Turn<'_>| turn.replay_told(&told, through);
+        let ((_, board), replayed) = self.bring_back(place, host, drafted, EventKind::Repaired, caller, data, work)?;
+        (repaired.replayed, repaired.came_back) = (replayed, true);
+        self.put_in_place(place, held, host, drafted, &board).map_err(unread)?;
+        Ok(false)
+    }
+
+    fn given_backup(&self, path: &Path) -> Result<PathBuf, Refusal> {
+        let path = self.settings.directory.join(path);
+        copies::inspect(&path).map_err(|error| {
+            Refusal::new(Code::Damaged, format!("{} is no backup: {error}", path.display()))
+                .hint("callboard validate --repair without it takes the newest that is known")
+        })?;
+        Ok(path)
+    }
+
+    /// Gives a board's row to what was saved without one. False where that was needed. Refuses where nothing was saved.
+    fn give_a_row(&self, place: &Place, host: &Host, drafted: &Path, saved: &[Saved]) -> Result<bool, Refusal> {
+        if copies::inspect(drafted).is_ok() {
+            return Ok(true);
+        }
+        if saved.iter().all(|table| table.read + table.filled == 0) {
+            let message =
+                format!("nothing of {} can be read, and no backup of it is known", place.database().display());
+            return Err(Refusal::new(Code::Damaged, message).hint("callboard validate --repair --backup FILE"));
+        }
+        let new = NewBoard {
+            generation: self.nonce()?,
+            name: place.project.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            profile: Profile::Balanced,
+            journal: place.file.journal,
+            creator: "repair".to_owned(),
+        };
+        let revision = pulse::target(&place.internal()).map_or(1, |shown| shown.revision);
+        let moment = self.storage_moment(place, host)?;
+        let mut store = SqliteStore::open_copy(drafted)?;
+        let mut transaction = store.begin(Access::Write)?;
+        transaction.put_board(&boards::blank(&new, &moment, revision))?;
+        transaction.commit()?;
+        Ok(false)
+    }
+
+    /// What events tell of the board in `drafted`: its own, and those of archives beside it; and up to which its rows go.
+    fn told(place: &Place, drafted: &Path) -> Result<(Vec<EventView>, u64), Refusal> {
+        let mut store = SqliteStore::open_copy(drafted)?;
+        let transaction = store.begin(Access::Read)?;
+        let board = transaction.board()?;
+        let own = transaction.events(0, EVENTS_MOST)?;
+        let mut told: Vec<EventView> = own.into_iter().map(event_view).collect();
+        let entries = std::fs::read_dir(place.archives()).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(&format!("events-{}-", board.generation)) {
+                let content = file::read(&path, ARCHIVE_MOST).map_err(|error| refusal(&error))?.unwrap_or_default();
+                told.extend(content.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()));
+            }
+        }
+        told.sort_by_key(|event| event.seq);
+        told.dedup_by_key(|event| event.seq);
+        Ok((told, board.event_seq))
+    }
+}
+
+/// What became of a damaged table, in words.
+fn said(table: &Saved) -> String {
+    let Saved { table, read, filled, .. } = table;
+    match filled {
+        0 => format!("{table}: {read} rows could be read, and others may be lost"),
+        _ => format!("{table}: {read} rows could be read, {filled} came from the backup"),
+    }
+}

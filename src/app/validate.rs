@@ -1,0 +1,116 @@
+//! Checking a board, whatever state it is in.
+//!
+//! **Locks.** The board's lock is held while its rows are checked. Nothing is written.
+
+use super::access::{App, unread};
+use super::archives::FileState;
+use super::backup::refuse_copy;
+use super::place::Place;
+use crate::board::caller::Caller;
+use crate::board::look::Look;
+use crate::board::mutation::Refused;
+use crate::board::pages::Picture;
+use crate::board::retention::ArchiveView;
+use crate::domain::audit::{Finding, Rule};
+use crate::domain::refusal::{Code, Refusal};
+use crate::platform::file_lock::Share;
+use crate::platform::host::Host;
+use crate::projection::drift::Drift;
+use crate::projection::render;
+use crate::store::{Access, Store as _};
+
+/// Of each rule so many that break it are told.
+const TOLD_MOST: usize = 20;
+/// So many archives are checked.
+const ARCHIVES_MOST: usize = 10_000;
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// The board's revision; none where it could not be read.
+    pub revision: Option<u64>,
+    /// Its generation.
+    pub generation: Option<String>,
+    /// Rules that are broken.
+    pub findings: Vec<Finding>,
+    /// Pages that are not what the board says.
+    pub drifts: Vec<Drift>,
+    /// Archives that are not what was written.
+    pub archives: Vec<(ArchiveView, FileState)>,
+    /// True where the database must be made anew: it cannot be opened, or SQLite finds it damaged.
+    pub is_broken: bool,
+}
+
+impl Audit {
+    /// True when all is as it must be.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty() && self.drifts.is_empty() && self.archives.is_empty()
+    }
+}
+
+impl App {
+    /// Checks the rows, the archives and the pages. Refuses what is in the way of looking, such as a busy lock; damage is no
+    /// refusal but a finding.
+    pub fn audit(&self) -> Result<Audit, Refused> {
+        let host = self.host().map_err(unread)?;
+        // Alone: a journal that a crash left is rolled back by whoever opens the database next.
+        let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
+        let mut audit = Audit::default();
+        let picture = match self.check_rows(&place, &held, &host, &mut audit) {
+            Ok(picture) => picture,
+            Err(refusal) if matches!(refusal.code, Code::Damaged | Code::BoardLost) => {
+                audit.is_broken = true;
+                audit.findings.push(Finding::new(Rule::Integrity, "coordination.db", refusal.message));
+                None
+            }
+            Err(refusal) => return Err(Refused { refusal, revision: audit.revision }),
+        };
+        drop(held);
+        if let Some((picture, archives)) = picture {
+            let desk = self.desk(&place, &host).map_err(unread)?;
+            match render::draw(&picture, &desk.templates()) {
+                Ok(drawn) => audit.drifts = desk.drift(&drawn),
+                Err(error) => audit.findings.push(Finding::new(Rule::UnreadableRow, "pages", error.to_string())),
+            }
+            for archive in archives {
+                let state = self.archive_state(&archive)?;
+                if matches!(state, FileState::Changed | FileState::Missing) {
+                    audit.archives.push((archive, state));
+                }
+            }
+        }
+        Ok(audit)
+    }
+
+    fn check_rows(
+        &self,
+        place: &Place,
+        held: &super::locks::Held,
+        host: &Host,
+        audit: &mut Audit,
+    ) -> Result<Option<(Picture, Vec<ArchiveView>)>, Refusal> {
+        let mut store = self.store(place, held)?;
+        let transaction = store.begin(Access::Read)?;
+        let integrity = transaction.integrity(TOLD_MOST)?;
+        audit.is_broken = !integrity.is_empty();
+        audit.findings = integrity;
+        if audit.is_broken {
+            return Ok(None);
+        }
+        audit.findings = transaction.findings(TOLD_MOST)?;
+        if audit.findings.iter().any(|finding| finding.rule == Rule::UnreadableRow) {
+            return Ok(None);
+        }
+        let board = transaction.board()?;
+        refuse_copy(place, &board)?;
+        (audit.revision, audit.generation) = (Some(board.revision), Some(board.generation));
+        let archives = transaction.archives(0, ARCHIVES_MOST)?.into_iter().map(Into::into).collect();
+        let look = Look::begin(&*transaction, &Caller::default(), &self.own_moment(host))?;
+        let mut picture = look.picture()?;
+        picture.board.storage = Some(place.file.storage);
+        let live: Vec<_> =
+            picture.handoffs.iter().filter(|handoff| handoff.status.is_live()).map(|one| one.handoff).collect();
+        picture.bundles = look.bundle_pages(&live)?;
+        Ok(Some((picture, archives)))
+    }
+}
