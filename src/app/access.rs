@@ -401,7 +401,7 @@ fn lost(place: &Place) -> Refusal {
     let path = place.database();
     if place.internal().join("pulse").exists() {
         return Refusal::new(Code::BoardLost, format!("{} is gone", path.display()))
-            .hint("put a copy of coordination.db back; callboard makes no new board over a lost one");
+            .hint("callboard restore FILE, or callboard validate --repair, which looks for a backup itself");
     }
     Refusal::new(Code::NoBoard, format!("the board in {} was not finished", place.plan.display()))
         .hint("callboard init")

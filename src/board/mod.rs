@@ -14,6 +14,7 @@ pub mod explain;
 #[cfg(test)]
 mod faults;
 pub mod graph;
+pub mod guard;
 #[cfg(test)]
 mod handoff_plays;
 pub mod handoffs;

@@ -110,6 +110,23 @@ fn from_environment(arg: Arg, variable: &'static str) -> Arg {
     if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) { arg.env(variable) } else { arg }
 }
 
+/// Runs a line of an operation, without the program's name, as this app.
+pub(super) fn run_line(words: &[String], app: &App, out: &mut Out) -> Exit {
+    let line = std::iter::once("callboard").chain(words.iter().map(String::as_str));
+    let matches = lazy().try_get_matches_from(line);
+    let entry = matches.as_ref().ok().and_then(|matches| matches.subcommand());
+    match entry.and_then(|(name, sub)| Some((find(name)?, sub))) {
+        Some((entry, sub)) => (entry.run)(sub, app, out),
+        None => Exit::Usage,
+    }
+}
+
+/// True where the environment says which agent acts.
+#[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+pub(super) fn is_somebody() -> bool {
+    CALLER_VARIABLES.iter().any(|(_, variable)| std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
+}
+
 /// Variables that stand for flags of who calls, where an operation asks for that. Filters of the same name are others.
 const CALLER_VARIABLES: [(&str, &str); 3] = [
     ("agent_id", "CALLBOARD_AGENT_ID"),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use super::facts;
 use super::out::Out;
+use super::{facts, hooks};
 use crate::app::App;
 use crate::app::backup::Restored;
 use crate::board::caller::Caller;
@@ -14,7 +14,7 @@ use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::ops::Done;
 
 /// These commands for the parser.
-pub(super) fn commands() -> [Command; 2] {
+pub(super) fn commands() -> [Command; 3] {
     let file = |help: &'static str| {
         Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)).help(help)
     };
@@ -27,6 +27,7 @@ pub(super) fn commands() -> [Command; 2] {
             .about("Copy the board into a file, whole and as one moment has it")
             .arg(file("A name that nothing has yet"))
             .after_help("The copy says that it is one: it is refused as a board until it was restored.\n\nExample:\n  callboard backup ~/board.db\n\nExit codes: 0 done, 4 the name is taken, 7 busy, 9 wrong place"),
+        hooks::command(),
         Command::new("restore")
             .about("Put a backup in the place of the board")
             .arg(file("A backup, or an old copy of coordination.db"))
@@ -37,6 +38,9 @@ pub(super) fn commands() -> [Command; 2] {
 
 /// Runs one of them.
 pub(super) fn run(name: &str, matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
+    if name == "hooks" {
+        return hooks::run(matches, app, out);
+    }
     let file: &PathBuf = matches.get_one("file").expect("it is required");
     let done = match name {
         "backup" => app.back_up(file).map(|backup| {

@@ -4,6 +4,7 @@ mod command;
 mod facts;
 mod files;
 mod help;
+mod hooks;
 mod out;
 mod pages;
 mod render;

@@ -96,6 +96,8 @@ codes! {
     Reserved = "reserved" => Refused,
     /// the paths overlap with those of a live lease
     ScopeOverlap = "scope_overlap" => Refused,
+    /// a path is outside of what the agent's leases allow
+    OutsideScope = "outside_scope" => Refused,
     /// the agent holds as many tasks as it may
     LimitReached = "limit_reached" => Refused,
     /// the task was lost three times and waits for a person
@@ -146,6 +148,8 @@ codes! {
     FileExists = "file_exists" => Refused,
     /// the change touches work that is under way and needs `--force`
     ForceRequired = "force_required" => Refused,
+    /// another holder's lease covers the path
+    PathHeld = "path_held" => Taken,
     /// another holder has it
     Held = "held" => Taken,
     /// the lease is not the caller's any more

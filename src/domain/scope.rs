@@ -38,6 +38,16 @@ pub enum InvalidScope {
 }
 
 impl Scope {
+    /// The scope of one path and what lies below it: signs that globs have a meaning for stand for any character. None for what
+    /// is no path of the project.
+    pub fn of_path(path: &str) -> Option<Self> {
+        let sign = |c: char| if matches!(c, '*' | '?' | '[' | ']' | '\\' | '!') { '?' } else { c };
+        let literal: String = path.chars().map(sign).collect();
+        // A name with a sign is anchored by a slash.
+        let anchored = if literal.contains('?') && !literal.contains('/') { format!("./{literal}") } else { literal };
+        anchored.parse().ok()
+    }
+
     /// The glob as it was given.
     pub fn as_str(&self) -> &str {
         &self.0

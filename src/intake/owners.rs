@@ -134,23 +134,15 @@ pub(super) fn of_files(paths: &[String]) -> Vec<Scope> {
     scopes(tops.collect::<BTreeSet<_>>().into_iter())
 }
 
-/// Paths as scopes, each once. One with a sign that globs have a meaning for stands for itself.
+/// Paths as scopes, each once.
 fn scopes(paths: impl Iterator<Item = String>) -> Vec<Scope> {
     let mut found: Vec<Scope> = Vec::new();
     for path in paths {
-        let below = path.strip_suffix("/**");
-        let literal: String = below
-            .unwrap_or(&path)
-            .chars()
-            .map(|c| if matches!(c, '*' | '?' | '[' | ']' | '\\') { '?' } else { c })
-            .collect();
-        let glob = if below.is_some() { format!("{literal}/**") } else { literal };
-        if let Ok(scope) = glob.parse::<Scope>()
-            && !found.contains(&scope)
-            && found.len() < PATHS_MOST
-        {
-            found.push(scope);
-        }
+        let scope = match path.strip_suffix("/**") {
+            Some(directory) => Scope::of_path(directory).and_then(|scope| format!("{scope}/**").parse().ok()),
+            None => Scope::of_path(&path),
+        };
+        found.extend(scope.filter(|scope| !found.contains(scope) && found.len() < PATHS_MOST));
     }
     found
 }

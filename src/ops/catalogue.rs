@@ -37,6 +37,7 @@ macro_rules! catalogue {
             $crate::ops::work::Unblock,
             $crate::ops::reviews::StartReview,
             $crate::ops::leases::LeaseReclaim,
+            $crate::ops::guard::CheckPaths,
             $crate::ops::lists::Tasks,
             $crate::ops::lists::Show,
             $crate::ops::graph::Graph,

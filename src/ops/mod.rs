@@ -10,6 +10,7 @@ mod catalogue;
 pub mod claims;
 pub mod events;
 pub mod graph;
+pub mod guard;
 pub mod handoffs;
 pub mod health;
 pub mod intake;

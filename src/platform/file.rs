@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, fchmod, fchown};
@@ -286,6 +286,18 @@ pub fn settle_new(written: &Path, path: &Path) -> Result<(), PlatformError> {
         Err(_) => fs::rename(written, path).map_err(PlatformError::file("rename", written))?,
     }
     sync_directory_of(path)
+}
+
+/// Gives a file another name, over whatever has it.
+pub fn rename(from: &Path, to: &Path) -> Result<(), PlatformError> {
+    fs::rename(from, to).map_err(PlatformError::file("rename", from))
+}
+
+/// Lets everybody run a file who may read it.
+pub fn make_executable(path: &Path) -> Result<(), PlatformError> {
+    let mode = fs::metadata(path).map_err(PlatformError::file("look at", path))?.mode();
+    let mode = mode | ((mode & 0o444) >> 2);
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(PlatformError::file("allow", path))
 }
 
 /// Copies a file as it is, if it is there. Says whether it was.

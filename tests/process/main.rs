@@ -7,6 +7,7 @@ mod aboard;
 mod crash;
 mod damage;
 mod doctor;
+mod guard;
 mod intake;
 mod pages;
 mod places;

@@ -6,6 +6,7 @@ mod claims;
 mod copies;
 pub(super) mod events;
 mod graph;
+mod guard;
 mod handoffs;
 mod health;
 mod intake;

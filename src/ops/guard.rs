@@ -1,0 +1,126 @@
+//! Guarding the work before the review.
+
+use std::path::{Component, Path, PathBuf};
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::call::Caller;
+use super::{Done, Group, Kind, Operation};
+use crate::app::App;
+use crate::board::guard::{CheckedPath, OwnScope, PathVerdict};
+use crate::board::mutation::{Answer, Refused};
+use crate::domain::refusal::{Code, Refusal};
+use crate::workspace::git::Checkout;
+
+/// Ask whether paths may be edited or committed.
+///
+/// A path is good inside the scopes of the leases that the agent holds and outside everyone else's. A lease whose task
+/// names no paths allows every path that nobody else holds. Exits 4 (`outside_scope`) or 5 (`path_held`, with who holds it
+/// until when). A person is only kept off what others hold.
+#[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckPaths {
+    /// The paths, from the working directory.
+    #[arg(value_name = "PATH")]
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// The paths that git has staged for the next commit.
+    #[arg(long)]
+    #[serde(default)]
+    pub staged: bool,
+}
+
+/// What holds for each path.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CheckPathsReply {
+    /// The paths, from the top of the project.
+    pub paths: Vec<CheckedPath>,
+    /// What the agent's leases allow.
+    pub own: Vec<OwnScope>,
+}
+
+impl Operation for CheckPaths {
+    const NAME: &'static str = "check-paths";
+    const KIND: Kind = Kind::Read;
+    const GROUP: Group = Group::Work;
+    const EXAMPLE: &'static str = "callboard check-paths --staged --agent-id worker-a";
+    type Call = Caller;
+    type Reply = CheckPathsReply;
+
+    fn prepare(&self, call: &mut Caller, app: &App) -> Result<(), Refused> {
+        let unread = |refusal| Refused { refusal, revision: None };
+        let project = app.place().map_err(unread)?.project;
+        let here = app.settings.directory.canonicalize().unwrap_or_else(|_| app.settings.directory.clone());
+        let checkout = Checkout::around(&here);
+        // A worktree has the paths of its main checkout under another top.
+        let top = match &checkout {
+            Some(checkout) if checkout.main_top() == project => checkout.top.clone(),
+            _ => project,
+        };
+        let mut paths: Vec<String> = self.paths.iter().filter_map(|path| below(&top, &here, path)).collect();
+        if self.staged {
+            let staged = checkout.as_ref().and_then(|checkout| Some((checkout.top.clone(), checkout.staged()?)));
+            let Some((base, staged)) = staged else {
+                let refusal = Refusal::new(Code::Usage, "git cannot say what is staged here");
+                return Err(unread(refusal.hint("callboard check-paths PATH...")));
+            };
+            paths.extend(staged.iter().filter_map(|path| below(&top, &base, path)));
+        }
+        call.facts.changed_paths = paths;
+        Ok(())
+    }
+
+    fn run(&self, call: &Caller, app: &App) -> Result<Done<CheckPathsReply>, Refused> {
+        if self.paths.is_empty() && !self.staged {
+            let refusal = Refusal::new(Code::Usage, "no path was given").hint("callboard check-paths --staged");
+            return Err(Refused { refusal, revision: None });
+        }
+        let done = call.look(app, |look| {
+            let own = look.own_scopes()?;
+            let paths = look.check_paths(&call.facts.changed_paths, &own)?;
+            Ok(Answer::done(CheckPathsReply { paths, own }))
+        })?;
+        let complaint = complaint(&done.reply);
+        Ok(Done { complaint, ..done })
+    }
+}
+
+/// What is wrong with these paths, the worst first.
+fn complaint(reply: &CheckPathsReply) -> Option<Refusal> {
+    let with = |verdict| reply.paths.iter().filter(move |checked| checked.verdict == verdict);
+    if let Some(checked) = with(PathVerdict::Held).next() {
+        let (module, holder) = (checked.module.as_ref()?, checked.holder.as_ref()?);
+        let message = format!(
+            "{} belongs to {module}, which {} holds until {}",
+            checked.path, holder.agent_id, holder.expires_at
+        );
+        let to = &holder.agent_id;
+        let hint = format!("leave it, or ask: callboard notify --target agent:{to} --message TEXT");
+        return Some(Refusal::new(Code::PathHeld, message).hint(hint).holder(holder));
+    }
+    let checked = with(PathVerdict::Outside).next()?;
+    let (message, hint) = match reply.own.first() {
+        None => (format!("{} is in no lease: you hold none", checked.path), "callboard claim-next".to_owned()),
+        Some(own) => (
+            format!("{} is outside of the paths of {}", checked.path, own.module),
+            format!("callboard edit-task {} --owned-paths GLOB,... --force takes it in", own.module),
+        ),
+    };
+    Some(Refusal::new(Code::OutsideScope, message).hint(hint))
+}
+
+/// The path as it is below `top`, with slashes; none for one that is elsewhere: it is no business of this board.
+fn below(top: &Path, from: &Path, path: &str) -> Option<String> {
+    let mut whole = PathBuf::new();
+    for part in from.join(path).components() {
+        match part {
+            Component::ParentDir => drop(whole.pop()),
+            Component::CurDir => {}
+            other => whole.push(other),
+        }
+    }
+    let below = whole.strip_prefix(top).ok()?.to_str()?.to_owned();
+    (!below.is_empty()).then_some(below)
+}
