@@ -7,7 +7,7 @@ use super::facts;
 use super::help;
 use super::out::{Color, Out};
 use super::render::Render;
-use super::{streaming, waiting};
+use super::{completions, files, pages, skill, streaming, waiting};
 use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::domain::id::{AgentId, SessionId};
@@ -63,14 +63,19 @@ pub(super) fn find(name: &str) -> Option<&'static Entry> {
 /// The parser, whose subcommands get their arguments when they are meant.
 pub(super) fn lazy() -> Command {
     let subcommands = entries().map(|entry| named(entry).defer(entry.augment));
-    root().subcommands(subcommands).subcommands(super::files::commands()).subcommands(super::pages::commands())
+    root().subcommands(subcommands).subcommands(outside())
 }
 
 /// The parser with everything.
 pub(super) fn whole() -> Command {
     let subcommands = entries().map(|entry| (entry.augment)(named(entry)));
-    let outside = super::files::commands().into_iter().chain(super::pages::commands());
-    root().after_help(help::groups()).subcommands(subcommands).subcommands(outside)
+    root().after_help(help::groups()).subcommands(subcommands).subcommands(outside())
+}
+
+/// Commands that are no operations: they are about files of this machine, or this manual.
+fn outside() -> impl Iterator<Item = Command> {
+    let names = std::iter::once(completions::names_command());
+    files::commands().into_iter().chain(skill::commands()).chain(pages::commands()).chain(names)
 }
 
 fn named(entry: &Entry) -> Command {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Command;
 
 use super::command::TABLE;
-use super::{files, pages};
+use super::{files, pages, skill};
 use crate::ops::Group;
 
 /// The operations, the ten of the loop first, then by what they are about.
@@ -34,7 +34,7 @@ pub(super) fn groups() -> String {
         text.push('\n');
     }
     text.push_str("This manual:\n");
-    for command in pages::commands() {
+    for command in skill::commands().into_iter().chain(pages::commands()) {
         line(&mut text, command.get_name(), &command);
     }
     text.push_str(

@@ -151,7 +151,7 @@ fn uninstall(app: &App) -> Result<String, Refusal> {
 
 fn settings(tool: Option<&str>) -> String {
     let wanted = SETTINGS.iter().filter(|(name, ..)| tool.is_none_or(|tool| tool == *name));
-    wanted.map(|(_, file, text)| format!("# into {file}\n{text}\n")).collect()
+    wanted.map(|(_, file, text)| format!("# into {file}\n{text}\n")).collect::<Vec<_>>().concat()
 }
 
 /// What the hooks run: a line of callboard's own, whose answer is translated for whoever asked.

@@ -1,6 +1,7 @@
 //! The command line: parse, call one operation, render. The only printer.
 
 mod command;
+mod completions;
 mod facts;
 mod files;
 mod help;
@@ -9,6 +10,7 @@ mod out;
 mod pages;
 mod render;
 mod run;
+mod skill;
 mod streaming;
 mod table;
 mod waiting;

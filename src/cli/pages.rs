@@ -1,10 +1,10 @@
-//! Commands that print callboard's own manual: shell completions and man pages.
+//! Commands that print callboard's own manual: man pages, and where completions are listed.
 
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use clap_complete::Shell;
 
+use super::completions;
 use super::out::Out;
 use super::run::parser;
 use crate::board::mutation::Refused;
@@ -13,21 +13,11 @@ use crate::platform::file;
 
 /// These commands for the parser.
 pub(super) fn commands() -> [Command; 2] {
-    let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell));
     let dir = Arg::new("dir").value_name("DIR").required(true).value_parser(value_parser!(PathBuf));
     [
-        Command::new("completions").about("Print completions for a shell").arg(shell),
+        completions::command(),
         Command::new("man").about("Write manual pages into a directory").arg(dir.help("Where; it is made if need be")),
     ]
-}
-
-/// Prints completions.
-pub(super) fn completions(matches: &ArgMatches, out: &mut Out) -> Exit {
-    let shell: Shell = *matches.get_one("shell").expect("it is required");
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut parser(), "callboard", &mut script);
-    out.print(&String::from_utf8_lossy(&script));
-    Exit::Done
 }
 
 /// Writes manual pages: one for callboard, one for each command.

@@ -8,9 +8,10 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
 use super::command;
+use super::completions;
 use super::files;
 use super::out::{Out, Style};
-use super::pages;
+use super::{pages, skill};
 use crate::app::doctor::LOCK_PROBE;
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
@@ -90,8 +91,10 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
     let mut out = Out::new(style);
     let Some((name, sub)) = matches.subcommand() else { return Exit::Usage };
     match name {
-        "completions" => pages::completions(sub, &mut out),
+        "completions" => completions::completions(sub, &mut out),
         "man" => pages::man(sub, &mut out),
+        "prompt" => skill::prompt(sub, &mut out),
+        "skill" => skill::skill(sub, &mut out),
         _ => {
             let root = matches.get_one::<PathBuf>("project_root").cloned();
             let app = match Settings::from_environment(root) {
@@ -100,6 +103,7 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
             };
             match command::find(name) {
                 Some(entry) => (entry.run)(sub, &app, &mut out),
+                None if name == "names" => completions::names(sub, &app, &mut out),
                 None => files::run(name, sub, &app, &mut out),
             }
         }

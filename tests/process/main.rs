@@ -4,11 +4,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files, environments and moments by themselves")]
 
 mod aboard;
+mod comfort;
 mod crash;
 mod damage;
 mod doctor;
+mod example;
 mod guard;
 mod intake;
+mod manual;
 mod pages;
 mod places;
 mod project;

@@ -70,10 +70,14 @@ impl Project {
 
     /// A project with a board, a clock that steps and names that count.
     pub fn fixed() -> Self {
-        let mut project = Self::bare();
-        project.fixed = true;
+        let project = Self::bare_fixed();
         project.ok(&["init", "--name", "play"]);
         project
+    }
+
+    /// The same without a board.
+    pub fn bare_fixed() -> Self {
+        Self { fixed: true, ..Self::bare() }
     }
 
     /// The same project as it is now, elsewhere.
