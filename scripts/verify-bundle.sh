@@ -24,7 +24,7 @@ done
 head -n 3 SKILL.md | grep -q '^name: callboard$' || fail "SKILL.md has no front matter"
 # Links of the manual lead somewhere.
 for page in README.md references/*.md project-plan-example/README.md; do
-  grep -oE '\]\([^)#:]+\)' "$page" | sed 's/^](//; s/)$//' | while read -r link; do
+  { grep -oE '\]\([^)#:]+\)' "$page" || true; } | sed 's/^](//; s/)$//' | while read -r link; do
     [ -e "$(dirname "$page")/$link" ] || fail "$page links to $link, which is not there"
   done
 done

@@ -57,7 +57,8 @@ impl Play {
         let mut text = format!("## {heading}\n\n");
         for name in names {
             let page = self.shown(&self.project.page(name));
-            let language = if name.ends_with(".json") { "json" } else { "markdown" };
+            let is_json = Path::new(name).extension().is_some_and(|end| end == "json");
+            let language = if is_json { "json" } else { "markdown" };
             let _ = write!(text, "`project-plan/{name}`\n\n````{language}\n{}\n````\n\n", page.trim_end());
         }
         text
