@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod aboard;
 mod waiting;
 
 /// How often each command is timed; the median counts.
@@ -46,13 +47,14 @@ fn main() {
     println!("| figure | measured | floor | ratio | bound |\n| --- | --- | --- | --- | --- |");
     // BENCH_PART names one of them; all are run without it.
     let wanted = std::env::var("BENCH_PART").ok().filter(|part| !part.is_empty());
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("claims", Bench::claims),
         ("growth", Bench::growth),
         ("events", Bench::events),
         ("waiting", waiting::measure),
         ("reads", Bench::reads),
         ("storm", Bench::storm),
+        ("aboard", aboard::measure),
     ];
     for (_, part) in parts.iter().filter(|(name, _)| wanted.as_deref().is_none_or(|wanted| wanted == *name)) {
         part(&bench);
@@ -218,7 +220,6 @@ impl Bench {
 
     /// Peak memory: the highest resident size that the process itself reports when it ends.
     fn memory(&self, large: &Path) {
-        let report = self.directory.join("peak");
         for line in [
             "claim-next --agent-id w",
             "summary",
@@ -227,16 +228,22 @@ impl Bench {
             "graph --limit 1000",
             "add-task mem --title m",
         ] {
-            let arguments: Vec<&str> = line.split(' ').collect();
-            let mut command = self.callboard(large, &arguments);
-            done({
-                command.env("LD_PRELOAD", &self.shim).env("FAULT_PEAK_FILE", &report);
-                command
-            });
-            let peak: u64 = std::fs::read_to_string(&report).unwrap().trim().parse().unwrap();
-            let (whole, tenth) = (peak / 1024, peak % 1024 * 10 / 1024);
-            println!("| {line}, 100,000 tasks, peak memory | {whole}.{tenth} MB | | | 16 MB |");
+            self.peak(large, line, "100,000 tasks", 16);
         }
+    }
+
+    /// One row of it.
+    fn peak(&self, project: &Path, line: &str, of_what: &str, bound: u32) {
+        let report = self.directory.join("peak");
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let mut command = self.callboard(project, &arguments);
+        done({
+            command.env("LD_PRELOAD", &self.shim).env("FAULT_PEAK_FILE", &report);
+            command
+        });
+        let peak: u64 = std::fs::read_to_string(&report).unwrap().trim().parse().unwrap();
+        let (whole, tenth) = (peak / 1024, peak % 1024 * 10 / 1024);
+        println!("| {line}, {of_what}, peak memory | {whole}.{tenth} MB | | | {bound} MB |");
     }
 
     /// Many processes, each a loop of claim and finish, until nothing is left: against the floor doing the same.

@@ -2,7 +2,8 @@
 //! the same journal mode, tables, indexes and number of rows, and does nothing else.
 //!
 //! `floor make DIR TASKS` fills a database; `floor claim DIR` writes the eight rows of a claim, `floor finish DIR` the
-//! eight of a finish, each in one transaction. It exits 3 when there is nothing left to claim.
+//! eight of a finish, each in one transaction. It exits 3 when there is nothing left to claim. `floor walk DIR` walks a
+//! project as `rg --files` does, with the `ignore` crate alone.
 
 #![expect(clippy::disallowed_methods, reason = "the floor stands on nothing of callboard's")]
 #![expect(clippy::unwrap_used, reason = "a measuring program may stop at the first surprise")]
@@ -10,6 +11,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fs2::FileExt as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -28,9 +30,23 @@ fn main() -> ExitCode {
         "make" => make(directory, rest[0].parse().unwrap()),
         "claim" => return locked(directory, claim),
         "finish" => return locked(directory, finish),
+        "walk" => walk(directory),
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS
+}
+
+/// What `rg --files` does, without printing.
+fn walk(directory: &Path) {
+    let count = AtomicUsize::new(0);
+    ignore::WalkBuilder::new(directory).threads(0).build_parallel().run(|| {
+        Box::new(|entry| {
+            let is_file = entry.is_ok_and(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
+            count.fetch_add(usize::from(is_file), Ordering::Relaxed);
+            ignore::WalkState::Continue
+        })
+    });
+    assert!(count.into_inner() > 0, "there are files");
 }
 
 fn open(directory: &Path) -> Connection {

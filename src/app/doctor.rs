@@ -263,7 +263,7 @@ impl App {
         );
         let database = format!("{}/{}", locate::PLAN, locate::DATABASE);
         match within(PROBE, move || checkout.tracked()) {
-            Some(Some(tracked)) if tracked.iter().any(|path| path.ends_with(&database)) => {
+            Some(Some(tracked)) if tracked.split('\0').any(|path| path.ends_with(&database)) => {
                 checks.fail(
                     "git",
                     "tracked",

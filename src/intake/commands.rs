@@ -73,9 +73,11 @@ const MANIFEST_MOST: u64 = 512 * 1024;
 /// The entry files among those of a project.
 pub(super) fn entries(files: &[String]) -> Vec<String> {
     let is_entry = |path: &&String| {
-        ENTRIES
-            .iter()
-            .any(|name| path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('/')))
+        let last = path.rsplit('/').next().unwrap_or(path);
+        ENTRIES.iter().any(|name| {
+            name.ends_with(last)
+                && path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+        })
     };
     let mut found: Vec<&String> = files.iter().filter(is_entry).collect();
     found.sort_by_key(|path| (depth(path), path.as_str()));

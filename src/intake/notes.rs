@@ -25,11 +25,13 @@ pub(super) fn is_prose(path: &str) -> bool {
 
 /// True for a file that is nothing but a plan.
 pub(super) fn is_plan(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
-    let (stem, end) = name.rsplit_once('.').unwrap_or((name.as_str(), "txt"));
-    if end != "txt" && !is_prose(path) {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    // Asked for every file of a project: nothing is copied before the ending fits.
+    if !is_prose(path) && name.contains('.') && !name.strip_suffix("txt").is_some_and(|stem| stem.ends_with('.')) {
         return false;
     }
+    let name = name.to_lowercase();
+    let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
     let ends = |word: &str| stem.strip_suffix(word).is_some_and(|before| before.ends_with(['-', '_', '.']));
     PLANS.contains(&stem) || PLANS.iter().any(|word| ends(word)) || path.to_lowercase().contains("plans/")
 }

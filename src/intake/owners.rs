@@ -26,7 +26,7 @@ const COMMON: &[&str] = &[
 /// What is known of the paths of a project.
 pub(super) struct Owners<'a> {
     files: &'a [String],
-    directories: BTreeSet<&'a str>,
+    directories: OnceCell<BTreeSet<&'a str>>,
     /// Where a word leads: a directory or the stem of a file, as long as it is the only one of that name.
     named: OnceCell<HashMap<String, Option<String>>>,
     together: HashMap<&'a str, Vec<&'a [String]>>,
@@ -35,23 +35,36 @@ pub(super) struct Owners<'a> {
 impl<'a> Owners<'a> {
     /// `files` in order, and the paths of each of the newest commits.
     pub(super) fn new(files: &'a [String], history: &'a [Vec<String>]) -> Self {
-        let mut directories = BTreeSet::new();
-        for file in files {
-            let mut path = file.as_str();
-            while let Some((parent, _)) = path.rsplit_once('/') {
-                if !directories.insert(parent) {
-                    break;
-                }
-                path = parent;
-            }
-        }
         let mut together: HashMap<&str, Vec<&[String]>> = HashMap::new();
         for commit in history.iter().filter(|commit| (2..=COMMIT_MOST).contains(&commit.len())) {
             for path in commit {
                 together.entry(path).or_default().push(commit);
             }
         }
-        Self { files, directories, named: OnceCell::new(), together }
+        Self { files, directories: OnceCell::new(), named: OnceCell::new(), together }
+    }
+
+    /// Every directory. Asked for only where a draft has words.
+    fn directories(&self) -> &BTreeSet<&'a str> {
+        self.directories.get_or_init(|| {
+            let mut directories = BTreeSet::new();
+            let mut before = "";
+            for file in self.files {
+                let mut path = file.as_str();
+                // They are in order: most lie where the one before lies.
+                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                if parent == std::mem::replace(&mut before, parent) {
+                    continue;
+                }
+                while let Some((parent, _)) = path.rsplit_once('/') {
+                    if !directories.insert(parent) {
+                        break;
+                    }
+                    path = parent;
+                }
+            }
+            directories
+        })
     }
 
     /// Where words lead. Asked for only where a draft names no path: it takes a look at every name.
@@ -64,7 +77,7 @@ impl<'a> Owners<'a> {
                     named.entry(word).and_modify(|known| *known = None).or_insert(Some(scope));
                 }
             };
-            for directory in &self.directories {
+            for directory in self.directories() {
                 name(directory.rsplit('/').next().unwrap_or(directory), format!("{directory}/**"));
             }
             for file in self.files {
@@ -103,7 +116,7 @@ impl<'a> Owners<'a> {
             let path = token.trim_start_matches("./").trim_end_matches('/');
             match () {
                 () if self.has(path) => Some(path.to_owned()),
-                () if path.contains('/') && self.directories.contains(path) => Some(format!("{path}/**")),
+                () if path.contains('/') && self.directories().contains(path) => Some(format!("{path}/**")),
                 () => None,
             }
         });

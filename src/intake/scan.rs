@@ -1,9 +1,9 @@
 //! A look at a project: what could be worked on, and where that was seen.
 //!
 //! Nothing is run but git, which is asked while the files are walked. Files are read for marks up to a number and a
-//! length, those that are changed and those near the top first; what was left out is said.
+//! length, plans and those near the top first, and those that are being changed in any case; what was left out is said.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -55,7 +55,7 @@ pub struct Bounds {
 impl Bounds {
     /// The bounds of a command: a big monorepo is looked at in well under a minute.
     pub fn within(deadline: Deadline) -> Self {
-        Self { files: 500_000, reads: 3_000, file_bytes: 512 * 1024, bytes: 128 * 1024 * 1024, deadline }
+        Self { files: 500_000, reads: 1_000, file_bytes: 512 * 1024, bytes: 128 * 1024 * 1024, deadline }
     }
 }
 
@@ -100,34 +100,42 @@ impl Scan {
 struct Said {
     head: Option<String>,
     unfinished: Unfinished,
-    tracked: Option<Vec<String>>,
+    /// In order, each ended by a zero.
+    tracked: Option<String>,
     history: Vec<Vec<String>>,
 }
 
 /// Looks at the project in `top`.
 pub fn scan(top: &Path, bounds: &Bounds, tell: Tell<'_>) -> Scan {
     let checkout = Checkout::around(top).filter(|checkout| checkout.top == top);
-    let (walked, said) = thread::scope(|scope| {
-        let git = scope.spawn(|| {
-            let Some(checkout) = &checkout else { return Said::default() };
-            let (unfinished, tracked) = (checkout.unfinished(), checkout.tracked());
-            Said { head: checkout.head().1, unfinished, tracked, history: checkout.history() }
+    // Git looks at every file too, and takes as long as everything else: both go on side by side.
+    let (walked, manifests, entries, mut read, said) = thread::scope(|scope| {
+        let git = checkout.as_ref().map(|checkout| {
+            let unfinished = scope.spawn(|| checkout.unfinished());
+            let lists = scope.spawn(|| (checkout.tracked(), checkout.history()));
+            (checkout, unfinished, lists)
         });
-        (walk(top, bounds, tell), git.join().unwrap_or_default())
+        let walked = walk(top, bounds, tell);
+        let read = read_some(top, &walked.files, bounds, tell);
+        let (manifests, entries) = (commands::manifests(top, &walked.files), commands::entries(&walked.files));
+        let said = git.map(|(checkout, unfinished, lists)| {
+            let (tracked, history) = lists.join().unwrap_or_default();
+            Said { head: checkout.head().1, unfinished: unfinished.join().unwrap_or_default(), tracked, history }
+        });
+        (walked, manifests, entries, read, said.unwrap_or_default())
     });
     let Walked { files, cut } = walked;
-    let mut scan = Scan { files: files.len() as u64, entry_files: commands::entries(&files), ..Scan::default() };
+    read.also(top, &said.unfinished, bounds, tell);
+    let mut scan = Scan { files: files.len() as u64, entry_files: entries, ..Scan::default() };
     if cut {
         scan.left_out.push(format!("the walk ended after {} files", files.len()));
     }
-    let manifests = commands::manifests(top, &files);
     scan.commands = manifests.commands;
     let owners = Owners::new(&files, &said.history);
     let mut drafts = manifests.drafts;
     let changed = changes(&files, &said);
-    let read = read(top, &files, &said.unfinished, bounds, tell);
-    scan.files_read = read.files;
-    scan.left_out.extend(read.left_out);
+    scan.files_read = read.paths.len() as u64;
+    scan.left_out.extend(read.left_out());
     for (path, found) in &read.found {
         drafts.extend(match found {
             Found::Marks(marks) => with_scopes(marks::drafts(path, marks), |_| owners.of_file(path)),
@@ -180,8 +188,7 @@ fn changes(files: &[String], said: &Said) -> Vec<Draft> {
     let mut open: Vec<String> = changed.clone();
     let mut evidence = seen(changed, "changed, not committed");
     if let Some(tracked) = &said.tracked {
-        let tracked: HashSet<&str> = tracked.iter().map(String::as_str).collect();
-        let new: Vec<String> = files.iter().filter(|path| !tracked.contains(path.as_str())).cloned().collect();
+        let new = missing_from(tracked, files);
         // A directory that nothing of is tracked is no work that was begun.
         if !tracked.is_empty() {
             evidence.extend(seen(&new, "not tracked"));
@@ -199,6 +206,18 @@ fn changes(files: &[String], said: &Said) -> Vec<Draft> {
         drafts.push(Draft { candidate_owned_paths: of_files(&open), candidate_depends_on, ..draft });
     }
     drafts
+}
+
+/// Which of these files, in order, are not in a list that has the same order.
+fn missing_from(tracked: &str, files: &[String]) -> Vec<String> {
+    let mut tracked = tracked.split('\0').peekable();
+    let is_missing = |path: &&String| {
+        while tracked.peek().is_some_and(|other| *other < path.as_str()) {
+            tracked.next();
+        }
+        tracked.peek() != Some(&path.as_str())
+    };
+    files.iter().filter(is_missing).cloned().collect()
 }
 
 /// What was seen in a file that is being changed may have to wait for that.
@@ -219,66 +238,84 @@ enum Found {
     Prose(String),
 }
 
-struct ReadFiles<'a> {
-    files: u64,
-    left_out: Vec<String>,
+/// What was read of the files.
+struct ReadFiles {
+    /// How many would have been worth it.
+    worth: usize,
+    /// Those that were, in any order.
+    paths: HashSet<String>,
     /// In the order of the files.
-    found: Vec<(&'a str, Found)>,
+    found: Vec<(String, Found)>,
 }
 
-/// Reads files for marks and plans, as far as the bounds go.
-fn read<'a>(
-    top: &Path,
-    files: &'a [String],
-    unfinished: &Unfinished,
-    bounds: &Bounds,
-    tell: Tell<'_>,
-) -> ReadFiles<'a> {
-    let changed: HashSet<&str> = unfinished.changed.iter().chain(&unfinished.conflicts).map(String::as_str).collect();
-    let mut worth: Vec<&'a str> = files.iter().map(String::as_str).filter(|path| is_read(path)).collect();
-    // What is changed and what is a plan first, then from the top down.
-    worth.sort_by_cached_key(|path| (!changed.contains(path) && !notes::is_plan(path), depth(path)));
+impl ReadFiles {
+    fn left_out(&self) -> Option<String> {
+        let (read, worth) = (self.paths.len(), self.worth);
+        (read < worth).then(|| format!("{read} of {worth} text files were read for marks, those near the top first"))
+    }
+
+    /// What is being changed is read in any case.
+    fn also(&mut self, top: &Path, unfinished: &Unfinished, bounds: &Bounds, tell: Tell<'_>) {
+        if self.paths.len() >= self.worth {
+            return;
+        }
+        let changed = unfinished.changed.iter().chain(&unfinished.conflicts).map(String::as_str);
+        let missed: Vec<&str> = changed.filter(|path| is_read(path) && !self.paths.contains(*path)).collect();
+        let more = read(top, &missed[..missed.len().min(bounds.reads)], bounds, tell);
+        self.found.extend(more);
+        self.paths.extend(missed.into_iter().map(ToOwned::to_owned));
+    }
+}
+
+/// Reads files for marks and plans, as far as the bounds go: plans first, then from the top down.
+fn read_some(top: &Path, files: &[String], bounds: &Bounds, tell: Tell<'_>) -> ReadFiles {
+    let mut worth: Vec<&str> = files.iter().map(String::as_str).filter(|path| is_read(path)).collect();
     let all = worth.len();
-    worth.truncate(bounds.reads);
-    let (next, bytes, done) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    if all > bounds.reads {
+        worth.sort_by_cached_key(|path| (!notes::is_plan(path), depth(path)));
+        worth.truncate(bounds.reads);
+    }
+    let found = read(top, &worth, bounds, tell);
+    ReadFiles { worth: all, paths: worth.into_iter().map(ToOwned::to_owned).collect(), found }
+}
+
+/// Reads these files, on all cores.
+fn read(top: &Path, files: &[&str], bounds: &Bounds, tell: Tell<'_>) -> Vec<(String, Found)> {
+    let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
     let marks = Marks::new();
     let work = || {
         let mut own = Vec::new();
-        while let Some(path) = worth.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = files.get(at) else { break };
             if bytes.load(Ordering::Relaxed) > bounds.bytes || bounds.deadline.is_over() {
                 break;
             }
             let content = file::read(&top.join(path), bounds.file_bytes + 1).ok().flatten().unwrap_or_default();
             bytes.fetch_add(content.len() as u64, Ordering::Relaxed);
-            let read = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if read.is_multiple_of(200) {
-                tell(Progress::Read(read, worth.len() as u64));
+            if at.is_multiple_of(200) {
+                tell(Progress::Read(at as u64, files.len() as u64));
             }
             if content.len() as u64 > bounds.file_bytes {
                 continue;
             }
             if notes::is_prose(path) || notes::is_plan(path) {
-                own.extend(String::from_utf8(content).ok().map(|text| (*path, Found::Prose(text))));
+                own.extend(String::from_utf8(content).ok().map(|text| (at, Found::Prose(text))));
             } else {
                 let marks = marks.find(&content);
                 if !marks.is_empty() {
-                    own.push((*path, Found::Marks(marks)));
+                    own.push((at, Found::Marks(marks)));
                 }
             }
         }
         own
     };
-    let mut found: Vec<(&str, Found)> = thread::scope(|scope| {
+    let mut found: Vec<(usize, Found)> = thread::scope(|scope| {
         let readers: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
         readers.into_iter().flat_map(|reader| reader.join().unwrap_or_default()).collect()
     });
-    let places: HashMap<&str, usize> = worth.iter().enumerate().map(|(at, path)| (*path, at)).collect();
-    found.sort_by_key(|(path, _)| places[path]);
-    let (files, mut left_out) = (done.into_inner(), Vec::new());
-    if files < all as u64 {
-        left_out.push(format!("{files} of {all} text files were read for marks, those near the top first"));
-    }
-    ReadFiles { files, left_out, found }
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(at, found)| (files[at].to_owned(), found)).collect()
 }
 
 fn is_read(path: &str) -> bool {

@@ -179,10 +179,9 @@ impl Checkout {
         signs.into_iter().find(|(sign, _)| self.git.join(sign).exists()).map(|(_, name)| name)
     }
 
-    /// The paths that git tracks. None where git cannot say.
-    pub fn tracked(&self) -> Option<Vec<String>> {
-        let list = process::ask_for_some("git", &["ls-files", "-z"], &self.top, PATIENCE, LIST_MOST).ok()??;
-        Some(list.split('\0').filter(|path| !path.is_empty()).map(ToOwned::to_owned).collect())
+    /// The paths that git tracks, in order, each ended by a zero. None where git cannot say.
+    pub fn tracked(&self) -> Option<String> {
+        process::ask_for_some("git", &["ls-files", "-z"], &self.top, PATIENCE, LIST_MOST).ok()?
     }
 
     /// The paths that are staged for the next commit. None where git cannot say.
