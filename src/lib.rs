@@ -7,7 +7,7 @@
 //! | 0 | [`domain`]: rules without I/O. [`platform`]: the operating system without rules |
 //! | 1 | [`store`]: the board's rows. [`workspace`]: git |
 //! | 2 | [`board`]: use-cases, one transaction each, and read models |
-//! | 3 | [`projection`]: the pages. [`watch`]: waiting. [`intake`]: plans that somebody wrote |
+//! | 3 | [`projection`]: the pages. [`watch`]: waiting. [`intake`]: plans, and looks at a project |
 //! | 4 | [`app`]: finding a board, its place and its locks, one operation on it |
 //! | 5 | [`ops`]: the catalogue of operations, the same for every door |
 //! | 8 | [`cli`]: parse, call one operation, render |

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod doctor;
 mod example;
+mod former;
 mod guard;
 mod intake;
 mod manual;
