@@ -17,7 +17,7 @@ for page in coordination-files states ranking modes codes json storage signals t
 done
 for file in README.md SKILL.md CHANGELOG.md CONTRIBUTING.md LICENSE-MIT LICENSE-APACHE templates/STATUS.md.j2 templates/handoff.md.j2 \
   templates/prompts/worker.md templates/prompts/reviewer.md templates/prompts/planner.md templates/hooks/pre-commit \
-  templates/hooks/claude-settings.json templates/hooks/cursor-hooks.json project-plan-example/STATUS.md; do
+  templates/hooks/claude-settings.json templates/hooks/cursor-hooks.json templates/hooks/agents-snippet.md project-plan-example/STATUS.md; do
   [ -s "$file" ] || fail "$file is not there"
 done
 [ "$(wc -c <SKILL.md)" -lt 6000 ] || fail "SKILL.md has grown beyond 6 kB"

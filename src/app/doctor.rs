@@ -105,10 +105,17 @@ impl App {
     /// Tries the place and everything of it that is not the board itself. None where the board cannot be read now: what is
     /// in the way has been said.
     pub fn examine_place(&self, program: &Path, checks: &mut Checks) -> Option<Place> {
-        let place = match self.place() {
-            Ok(place) => place,
-            Err(refusal) => {
+        let again = self.settings.again();
+        let progress = self.progress;
+        // A dead mount answers nobody.
+        let place = match within(PROBE, move || again.and_then(|settings| App { settings, progress }.place())) {
+            Some(Ok(place)) => place,
+            Some(Err(refusal)) => {
                 checks.refused("place", "board", &refusal);
+                return None;
+            }
+            None => {
+                checks.fail("place", "board", "the file system of the board does not answer", "df -h .");
                 return None;
             }
         };

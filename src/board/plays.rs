@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::agents::Registration;
 use super::caller::Caller;
-use super::claims::{Overlapping, Wish};
+use super::claims::Wish;
 use super::graph::Force;
 use super::leases::Beat;
 use super::mutation::Answer;
@@ -144,40 +144,6 @@ fn nobody_approves_their_own_work_in_any_profile() {
             Code::StaleTaskRevision
         );
         stage.act(&person(), |t| t.approve(&parse("a"), Some(1), "good").map(drop)).expect("a person may");
-    }
-}
-
-#[test]
-fn each_profile_does_what_its_table_says() {
-    let overlapping = |stage: &Stage, module: &str, path: &str| {
-        stage.add(NewTask { owned_paths: vec![parse(path)], ..new_task(module) });
-    };
-    for (profile, refused, allowed, lease, limit) in [
-        (Profile::Safe, Some(Code::ScopeOverlap), Some(Code::ScopeOverlap), 600, 1),
-        (Profile::Balanced, Some(Code::ScopeOverlap), None, 900, 1),
-        (Profile::Throughput, None, None, 1800, 4),
-    ] {
-        let stage = Stage::new(profile);
-        let (ann, ben, carl) = (stage.aboard("ann", "main"), stage.aboard("ben", "main"), stage.aboard("carl", "main"));
-        overlapping(&stage, "a", "src/**");
-        overlapping(&stage, "b", "src/main.rs");
-        overlapping(&stage, "c", "src/lib.rs");
-        let view = claim(&stage, &ann, "a").expect("claimed");
-        assert_eq!(view.lease.expect("a lease").ttl_seconds, lease);
-        assert_eq!(claim(&stage, &ben, "b").err().map(|refusal| refusal.code), refused, "{profile}");
-        let forced = stage.act(&carl, |t| t.claim(&parse("c"), &Wish::default(), Overlapping::Allow).map(drop));
-        assert_eq!(forced.err().map(|refusal| refusal.code), allowed, "{profile}");
-        let warned = kinds(&stage).contains(&EventKind::ScopeOverlap);
-        assert_eq!(warned, allowed.is_none(), "{profile}");
-        for at in 0..6 {
-            stage.add(new_task(&format!("free{at}")));
-        }
-        let dora = stage.aboard("dora", "main");
-        let held = (0..6).take_while(|at| claim(&stage, &dora, &format!("free{at}")).is_ok()).count();
-        assert_eq!(held, limit, "{profile}");
-        finish(&stage, &dora, "free0").expect("handed in");
-        let expected = if profile == Profile::Safe { TaskState::Review } else { TaskState::Done };
-        assert_eq!(stage.task("free0").state, expected, "{profile}");
     }
 }
 

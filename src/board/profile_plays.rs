@@ -37,12 +37,17 @@ fn overlapping_paths() {
             stage.add(NewTask { owned_paths: vec![parse(path)], ..new_task(module) });
         }
         claim(&stage, &ann, "a").expect("nobody is in its way");
-        let tried = |overlapping| claim_with(&stage.copy(), &ben, "b", overlapping).map(drop);
+        let told = |stage: &Stage| stage.snapshot().events.iter().any(|event| event.kind == EventKind::ScopeOverlap);
+        let tried = |overlapping| {
+            let stage = stage.copy();
+            let came = claim_with(&stage, &ben, "b", overlapping).map(drop);
+            assert_eq!(told(&stage), came.is_ok(), "{profile}: an event warns where it is allowed");
+            came
+        };
         assert_eq!(tried(Overlapping::Refuse), plain, "{profile}: claim");
         assert_eq!(tried(Overlapping::Allow), allowed, "{profile}: claim --allow-overlap");
         assert_eq!(claim_next(&stage, &ben).expect("answered"), next, "{profile}: claim-next");
-        let told = stage.snapshot().events.iter().any(|event| event.kind == EventKind::ScopeOverlap);
-        assert_eq!(told, profile == Throughput, "{profile}: an event warns where it is allowed");
+        assert_eq!(told(&stage), profile == Throughput, "{profile}");
     }
 }
 

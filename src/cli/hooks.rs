@@ -28,6 +28,7 @@ const BEFORE: &str = "pre-commit.before-callboard";
 const SETTINGS: &[(&str, &str, &str)] = &[
     ("claude", ".claude/settings.json", include_str!("../../templates/hooks/claude-settings.json")),
     ("cursor", ".cursor/hooks.json", include_str!("../../templates/hooks/cursor-hooks.json")),
+    ("codex", "AGENTS.md, which Codex and others read", include_str!("../../templates/hooks/agents-snippet.md")),
 ];
 /// The longest hook that is read, in bytes.
 const HOOK_MOST: u64 = 256 * 1024;
@@ -45,8 +46,8 @@ pub(super) fn command() -> Command {
         Arg::new("moment").value_name("MOMENT").required(true).value_parser(["pre-commit", "before-edit", "start"]);
     let tool = Arg::new("tool")
         .value_name("TOOL")
-        .value_parser(["claude", "cursor"])
-        .help("claude or cursor; both when none is given");
+        .value_parser(["claude", "cursor", "codex"])
+        .help("claude, cursor or codex; all when none is given");
     Command::new("hooks")
         .about("Have git and agent tools ask before paths are changed")
         .subcommand_required(true)
