@@ -47,7 +47,7 @@ pub struct Backup {
     /// The board's generation.
     pub generation: String,
     /// The revision that it has.
-    pub revision: u64,
+    pub board_revision: u64,
     /// When it was made.
     pub at: Millis,
     /// Its length.
@@ -93,7 +93,7 @@ impl App {
         let path = target.to_string_lossy().into_owned();
         let at = board.copied_at.unwrap_or(Millis(0));
         let bytes = std::fs::metadata(&target).map_or(0, |meta| meta.len());
-        let backup = Backup { path, generation: board.generation, revision: board.revision, at, bytes };
+        let backup = Backup { path, generation: board.generation, board_revision: board.revision, at, bytes };
         // Only a repair would miss it, and it can be told where a backup is.
         let _ = remember(&place, &backup, &host);
         Ok(backup)
@@ -202,8 +202,11 @@ impl App {
         let kept = directory.join(&name);
         file::copy(&place.database(), &kept).map_err(platform)?;
         for end in ["-journal", "-wal"] {
-            file::copy(&place.plan.join(format!("{DATABASE}{end}")), &directory.join(format!("{name}{end}")))
-                .map_err(platform)?;
+            let beside = place.plan.join(format!("{DATABASE}{end}"));
+            // An empty journal is how every commit leaves it.
+            if std::fs::metadata(&beside).is_ok_and(|meta| meta.len() > 0) {
+                file::copy(&beside, &directory.join(format!("{name}{end}"))).map_err(platform)?;
+            }
         }
         file::sync_directory_of(&kept).map_err(platform)?;
         Ok(Some(kept))

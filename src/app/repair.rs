@@ -156,7 +156,9 @@ impl App {
         repaired.rebuilt = true;
         repaired.lost = saved.iter().filter(|table| table.damaged).map(said).collect();
         let has_row = self.give_a_row(place, host, drafted, &saved).map_err(unread)?;
+        let before = copies::task_counts(drafted)?;
         let mended = copies::mend_copy(drafted)?;
+        let after = copies::task_counts(drafted)?;
         let is_whole = has_row && !filled && mended.gone.is_empty() && !saved.iter().any(Saved::is_a_loss);
         repaired.take(mended);
         if is_whole {
@@ -168,6 +170,16 @@ impl App {
             return Ok(true);
         }
         let (told, through) = Self::told(place, drafted).map_err(unread)?;
+        if saved.iter().any(|table| table.table == "tasks" && table.is_a_loss()) {
+            refuse_empty(place, &told, after.rows).map_err(unread)?;
+            let said = match before.counted {
+                Some(there) => {
+                    format!("tasks: {} rows of {there} are there again, before events were read", after.rows)
+                }
+                None => "what pointed at lost tasks: dependencies, bodies, attempts".to_owned(),
+            };
+            repaired.lost.push(said);
+        }
         let data = json!({"rebuilt": true, "backup": repaired.backup, "lost": repaired.lost});
         let work = |turn: &mut crate::board::turn::Turn<'_>| turn.replay_told(&told, through);
         let ((_, board), replayed) = self.bring_back(place, host, drafted, EventKind::Repaired, caller, data, work)?;
@@ -180,7 +192,7 @@ impl App {
         let path = self.settings.directory.join(path);
         copies::inspect(&path).map_err(|error| {
             Refusal::new(Code::Damaged, format!("{} is no backup: {error}", path.display()))
-                .hint("callboard validate --repair without it takes the newest that is known")
+                .hint("give a file that callboard backup made; without --backup the newest that is known is taken")
         })?;
         Ok(path)
     }
@@ -193,7 +205,9 @@ impl App {
         if saved.iter().all(|table| table.read + table.filled == 0) {
             let message =
                 format!("nothing of {} can be read, and no backup of it is known", place.database().display());
-            return Err(Refusal::new(Code::Damaged, message).hint("callboard validate --repair --backup FILE"));
+            return Err(Refusal::new(Code::Damaged, message).hint(
+                "callboard validate --repair --backup FILE; without any copy, move project-plan away and callboard init begins anew",
+            ));
         }
         let new = NewBoard {
             generation: self.nonce()?,
@@ -230,6 +244,16 @@ impl App {
         told.dedup_by_key(|event| event.seq);
         Ok((told, board.event_seq))
     }
+}
+
+/// A repair must not put a board without tasks in the place of one that had some.
+fn refuse_empty(place: &Place, told: &[EventView], rows: u64) -> Result<(), Refusal> {
+    if rows > 0 || told.iter().any(|event| event.kind == EventKind::TaskAdded) {
+        return Ok(());
+    }
+    let message = format!("no task of {} can be read, and no backup of it is known", place.database().display());
+    Err(Refusal::new(Code::Damaged, message)
+        .hint("callboard validate --repair --backup FILE, with a copy that callboard backup made"))
 }
 
 /// What became of a damaged table, in words.

@@ -104,14 +104,12 @@ impl Turn<'_> {
             (EventKind::TaskAdded, None) => {
                 let said = |key: &str| told.data.get(key).and_then(Value::as_str).unwrap_or_default();
                 let title = text::title(said("title")).unwrap_or_else(|_| module.to_string());
-                let state = said("state").parse().unwrap_or(TaskState::Draft);
                 let priority = told.data.get("priority").and_then(Value::as_u64).map_or(2, |n| n.min(4));
-                let state = if state == TaskState::Open { state } else { TaskState::Draft };
                 let new = super::tasks::NewTask {
                     module: module.clone(),
                     title,
                     texts: crate::domain::task::TaskTexts {
-                        body: "Brought back from events, which tell no more than its title.".to_owned(),
+                        body: "Brought back from events, which tell no more than its title: what it depends on, its paths and its body are lost.".to_owned(),
                         acceptance: Vec::new(),
                     },
                     priority: u8::try_from(priority).unwrap_or(2),
@@ -124,7 +122,8 @@ impl Turn<'_> {
                     reviewer: None,
                     labels: std::collections::BTreeMap::new(),
                     parent: None,
-                    state,
+                    // What it depended on and which paths were its own is lost: a person confirms it.
+                    state: TaskState::Draft,
                 };
                 self.insert_new(new)?;
                 return Ok(true);
@@ -132,7 +131,7 @@ impl Turn<'_> {
             (EventKind::TaskDone | EventKind::Approved, Some(_)) => TaskState::Done,
             (EventKind::TaskFailed, Some(_)) => TaskState::Failed,
             (EventKind::TaskCancelled, Some(_)) => TaskState::Cancelled,
-            (EventKind::TaskReopened | EventKind::TaskConfirmed, Some(_)) => TaskState::Open,
+            (EventKind::TaskReopened, Some(task)) if task.state.is_final() => TaskState::Draft,
             _ => return Ok(false),
         };
         let Some(before) = known.filter(|task| task.state != state && task.waiting.is_none()) else { return Ok(false) };

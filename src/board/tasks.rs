@@ -193,17 +193,26 @@ impl Turn<'_> {
         Ok(after)
     }
 
-    /// Turns drafts into open tasks. With `hints`, what intake guessed becomes dependencies and paths. What is no draft
-    /// is left and not counted.
+    /// Turns drafts into open tasks. With `hints`, what intake guessed becomes dependencies and paths, also of tasks that
+    /// were confirmed without. What is no draft is left and not counted.
     pub fn confirm_tasks(&mut self, modules: &[Module], hints: Hints) -> Result<Vec<Task>, Refusal> {
         let mut confirmed = Vec::new();
         for module in modules {
             let before = self.named_task(module)?;
-            if before.state != TaskState::Draft {
+            let has_guesses = before.candidates != Candidates::default();
+            let is_late = before.state == TaskState::Open && hints == Hints::Accept && has_guesses;
+            if before.state != TaskState::Draft && !is_late {
                 continue;
             }
             let mut after = before.clone();
-            after.step(Step::Confirm, self.now())?;
+            if !is_late {
+                after.step(Step::Confirm, self.now())?;
+            }
+            if has_guesses && hints == Hints::Keep {
+                self.warn(format!(
+                    "{module}: intake's guesses were not taken: callboard confirm-task {module} --accept-hints"
+                ));
+            }
             if hints == Hints::Accept {
                 after.owned_paths.extend(std::mem::take(&mut after.candidates.owned_paths));
                 after.owned_paths.sort();

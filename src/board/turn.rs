@@ -16,7 +16,7 @@ use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::lease::{LeaseKind, nobody_holds};
 use crate::domain::notice::Resolution;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
 use crate::domain::text::quoted;
@@ -161,6 +161,11 @@ impl<'a> Turn<'a> {
             return other.demand(&self.proof, self.dial);
         }
         let kind = if task.state == TaskState::Review { LeaseKind::Review } else { LeaseKind::Work };
+        if kind == LeaseKind::Review && task.last_agent.as_ref() == Some(&acting.agent.id) {
+            let message = format!("you handed {} in already: it is in review", task.module);
+            let hint = format!("callboard next-action --agent-id {}", acting.agent.id);
+            return Err(Refusal::new(Code::StaleLease, message).hint(hint).detail("holder", Value::Null));
+        }
         let refusal = nobody_holds(&task.module, kind, task.state);
         // A window that was closed or reaped has to come aboard again before anything else.
         let is_gone = acting.session.is_none() && acting.candidates.is_empty();

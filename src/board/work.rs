@@ -10,6 +10,7 @@ use crate::domain::id::Module;
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::Review;
 use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scope;
 use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
 
 /// A list of changed paths is cut here: it is for people and reviewers to read.
@@ -28,6 +29,15 @@ impl Turn<'_> {
         let before = self.reload(before.key)?;
         let mut task = before.clone();
         self.end_lease(&lease, &mut task, Outcome::Finished, Some(summary))?;
+        let is_outside = |path: &&String| {
+            let own = Scope::of_path(path);
+            !own.is_some_and(|own| before.owned_paths.iter().any(|scope| scope.overlaps(&own)))
+        };
+        let outside: Vec<&String> = changed_paths.iter().filter(is_outside).collect();
+        if let (Some(first), false) = (outside.first(), before.owned_paths.is_empty()) {
+            let more = outside.len() - 1;
+            self.warn(format!("outside of the task's paths: {first}, and {more} more; a reviewer will ask"));
+        }
         if let Some(mut attempt) = self.store.attempt(lease.attempt)? {
             attempt.changed_paths = changed_paths;
             attempt.changed_paths.truncate(CHANGED_PATHS_MOST);

@@ -217,7 +217,10 @@ fn try_run<O: Operation<Reply: Render>>(
         let exit = streaming::follow(operation, &call, app, following, out)?;
         return Ok(out.ended(exit));
     }
-    let done = waiting::run(&operation, &call, app, out)?;
+    let mut done = waiting::run(&operation, &call, app, out)?;
+    if let Some(complaint) = &mut done.complaint {
+        complaint.hint = complaint.hint.take().map(|hint| as_caller(hint, matches));
+    }
     Ok(out.answer(&done))
 }
 

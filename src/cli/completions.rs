@@ -71,7 +71,7 @@ pub(super) fn completions(matches: &ArgMatches, out: &mut Out) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut parser(), "callboard", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    out.print(&match shell {
+    out.text(&match shell {
         Shell::Bash => bash(script),
         Shell::Zsh => zsh(&script),
         Shell::Fish => fish(script),

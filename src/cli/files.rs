@@ -44,7 +44,7 @@ pub(super) fn run(name: &str, matches: &ArgMatches, app: &App, out: &mut Out) ->
     let file: &PathBuf = matches.get_one("file").expect("it is required");
     let done = match name {
         "backup" => app.back_up(file).map(|backup| {
-            let revision = backup.revision;
+            let revision = backup.board_revision;
             out.answer(&Done::plain(backup, revision))
         }),
         _ => restore(file, matches.get_flag("as_human"), app)

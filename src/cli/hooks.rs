@@ -78,7 +78,7 @@ pub(super) fn run(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
     };
     match done {
         Ok(text) => {
-            out.print(&text);
+            out.text(&text);
             out.ended(Exit::Done)
         }
         Err(refusal) => out.refuse(&Refused { refusal, revision: None }),
@@ -86,7 +86,9 @@ pub(super) fn run(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
 }
 
 fn hook(app: &App) -> Result<PathBuf, Refusal> {
-    let checkout = Checkout::around(&app.settings.directory);
+    let settings = &app.settings;
+    let begin = settings.project_root.as_ref().unwrap_or(&settings.directory);
+    let checkout = begin.canonicalize().ok().and_then(|begin| Checkout::around(&begin));
     let hooks = checkout.and_then(|checkout| checkout.hooks());
     hooks.map(|hooks| hooks.join("pre-commit")).ok_or_else(|| {
         Refusal::new(Code::WrongPlace, "this is no git checkout").hint("cd into one, then callboard hooks install")
@@ -167,11 +169,14 @@ fn at_moment(moment: &str, app: &App, out: &mut Out) -> Exit {
         "pre-commit" => vec!["check-paths".to_owned(), "--staged".to_owned()],
         "before-edit" => match edited() {
             Some(path) => vec!["check-paths".to_owned(), path],
-            None => return Exit::Done,
+            None => {
+                out.note("no path of an edit was told: nobody checked whose it is");
+                return Exit::Done;
+            }
         },
         _ if command::is_somebody() => vec!["next-action".to_owned()],
         _ => {
-            out.print(STRANGER);
+            out.text(STRANGER);
             return Exit::Done;
         }
     };
@@ -184,7 +189,8 @@ fn at_moment(moment: &str, app: &App, out: &mut Out) -> Exit {
 /// What an agent is told at its start that has no name yet.
 const STRANGER: &str = "This project has a coordination board. Take part:\n  \
     callboard init-agent --thread-key KEY --while-session   (any text that you will know again)\n  \
-    callboard next-action --agent-id ID   (then do what it says)\n";
+    export CALLBOARD_AGENT_ID=ID   (the agent_id that it printed; git's hook asks for it)\n  \
+    callboard next-action   (then do what it says)\n";
 
 /// The path of an edit, as agent tools tell it on standard input.
 fn edited() -> Option<String> {

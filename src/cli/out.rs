@@ -99,6 +99,15 @@ impl Out {
         }
     }
 
+    /// Prints what a command says that is no operation: as it is, or as one JSON object.
+    pub(super) fn text(&mut self, text: &str) {
+        if self.style.json {
+            self.print_json(&serde_json::json!({"ok": true, "revision": null, "text": text}));
+        } else {
+            self.print(text);
+        }
+    }
+
     /// The exit of a command that came to `exit`: an answer that nobody got is no answer.
     pub(super) fn ended(&mut self, exit: Exit) -> Exit {
         let Some(error) = self.failed.take() else { return exit };

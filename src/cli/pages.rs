@@ -25,7 +25,7 @@ pub(super) fn man(matches: &ArgMatches, out: &mut Out) -> Exit {
     let dir: &PathBuf = matches.get_one("dir").expect("it is required");
     match write_pages(dir) {
         Ok(count) => {
-            out.print(&format!("wrote {count} pages into {}\n", dir.display()));
+            out.text(&format!("wrote {count} pages into {}\n", dir.display()));
             Exit::Done
         }
         Err(message) => {

@@ -75,7 +75,7 @@ pub(super) fn prompt(matches: &ArgMatches, out: &mut Out) -> Exit {
     let role: &String = matches.get_one("role").expect("it is required");
     let key = matches.get_one::<ThreadKey>("thread_key").map_or(role.as_str(), ThreadKey::as_str);
     let (_, text) = PROMPTS.iter().find(|(name, _)| name == role).expect("the parser knows the roles");
-    out.print(&text.replace("{{ thread_key }}", &plain(key)));
+    out.text(&text.replace("{{ thread_key }}", &plain(key)));
     out.ended(Exit::Done)
 }
 
@@ -88,12 +88,12 @@ fn plain(key: &str) -> String {
 /// Prints the skill, or installs it.
 pub(super) fn skill(matches: &ArgMatches, out: &mut Out) -> Exit {
     let Some(dir) = matches.get_one::<PathBuf>("install") else {
-        out.print(SKILL);
+        out.text(SKILL);
         return out.ended(Exit::Done);
     };
     match install(dir) {
         Ok(count) => {
-            out.print(&format!("installed: {} and {count} pages of the manual\n", dir.join(NAME).display()));
+            out.text(&format!("installed: {} and {count} pages of the manual\n", dir.join(NAME).display()));
             out.ended(Exit::Done)
         }
         Err(refusal) => out.refuse(&Refused { refusal, revision: None }),

@@ -2,7 +2,8 @@
 //!
 //! A closed issue is done. One that somebody had begun is open: whoever held it there holds nothing here. `blocks` is a
 //! dependency and `parent-child` gives the parent; other relations are named in the body. Deleted issues (tombstones) are
-//! left out, and with them what points at them.
+//! left out, and with them what points at them. What is deferred, blocked by nothing that is in the export, or blocked by an
+//! issue that is not, is a draft: a person knows more.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -66,25 +67,35 @@ pub fn is_export(text: &str) -> bool {
 
 /// The tasks of an export. Refuses with `import_line` a line that is no issue.
 pub fn plan(text: &str) -> Result<Vec<PlannedTask>, Refusal> {
-    let mut issues = Vec::new();
+    let (mut issues, mut gone) = (Vec::new(), HashSet::new());
     for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
         let issue: Issue = serde_json::from_str(line).map_err(|error| bad(at + 1, &error.to_string()))?;
-        if issue.status.as_deref() != Some("tombstone") {
+        if issue.status.as_deref() == Some("tombstone") {
+            gone.insert(issue.id);
+        } else {
             issues.push((at + 1, issue));
         }
     }
     let known: HashSet<String> = issues.iter().map(|(_, issue)| issue.id.clone()).collect();
-    issues.into_iter().map(|(line, issue)| Ok(PlannedTask { line, task: task(line, issue, &known)? })).collect()
+    issues.into_iter().map(|(line, issue)| Ok(PlannedTask { line, task: task(line, issue, &known, &gone)? })).collect()
 }
 
-fn task(line: usize, issue: Issue, known: &HashSet<String>) -> Result<NewTask, Refusal> {
+fn task(line: usize, issue: Issue, known: &HashSet<String>, gone: &HashSet<String>) -> Result<NewTask, Refusal> {
     let said = |refusal: Refusal| bad(line, &refusal.message);
     let (mut depends_on, mut parent, mut related) = (Vec::new(), None, Vec::new());
+    // Something that nobody here knows is in its way.
+    let mut is_held = false;
     for relation in issue.dependencies.iter().flatten() {
-        if relation.issue_id.as_ref().is_some_and(|own| *own != issue.id) || !known.contains(&relation.depends_on_id) {
+        if relation.issue_id.as_ref().is_some_and(|own| *own != issue.id) || gone.contains(&relation.depends_on_id) {
+            continue;
+        }
+        if !known.contains(&relation.depends_on_id) {
+            let kind = relation.kind.as_deref().unwrap_or("blocks");
+            is_held |= kind == "blocks";
+            related.push(format!("{kind} {}, which is not in the export", relation.depends_on_id));
             continue;
         }
         let other = module(line, &relation.depends_on_id)?;
@@ -94,6 +105,7 @@ fn task(line: usize, issue: Issue, known: &HashSet<String>) -> Result<NewTask, R
             Some(kind) => related.push(format!("{kind}: {other}")),
         }
     }
+    let waits = !depends_on.is_empty();
     // A task cannot wait for its parent, which waits for it: what was said of waiting counts.
     if let Some(other) = parent.take_if(|parent| depends_on.contains(parent)) {
         related.push(format!("parent-child: {other}"));
@@ -138,6 +150,8 @@ fn task(line: usize, issue: Issue, known: &HashSet<String>) -> Result<NewTask, R
         state: match issue.status.as_deref() {
             Some("closed") => TaskState::Done,
             Some("deferred") => TaskState::Draft,
+            Some("blocked") if !waits => TaskState::Draft,
+            _ if is_held => TaskState::Draft,
             _ => TaskState::Open,
         },
     })
@@ -167,6 +181,10 @@ mod tests {
         "\n",
         r#"{"id":"bd-3.1","title":"Form","status":"open","priority":9,"dependencies":[{"issue_id":"bd-3.1","depends_on_id":"bd-2","type":"blocks"},{"issue_id":"bd-3.1","depends_on_id":"bd-1","type":"parent-child"},{"issue_id":"bd-3.1","depends_on_id":"bd-9","type":"blocks"}]}"#,
         "\n",
+        r#"{"id":"bd-4","title":"Held","status":"open","dependencies":[{"issue_id":"bd-4","depends_on_id":"xx-1","type":"blocks"}]}"#,
+        "\n",
+        r#"{"id":"bd-6","title":"Stuck","status":"blocked"}"#,
+        "\n",
         r#"{"id":"bd-9","title":"Gone","status":"tombstone"}"#,
         "\n",
         r#"{"id":"bd-5","title":"Later","status":"deferred"}"#,
@@ -180,7 +198,17 @@ mod tests {
         let said: Vec<_> =
             plan.iter().map(|one| (one.task.module.as_str(), one.task.state, one.task.priority)).collect();
         let (open, done, draft) = (TaskState::Open, TaskState::Done, TaskState::Draft);
-        assert_eq!(said, [("bd-1", open, 1), ("bd-2", done, 0), ("bd-3.1", open, 4), ("bd-5", draft, 2)]);
+        assert_eq!(
+            said,
+            [
+                ("bd-1", open, 1),
+                ("bd-2", done, 0),
+                ("bd-3.1", open, 4),
+                ("bd-4", draft, 2),
+                ("bd-6", draft, 2),
+                ("bd-5", draft, 2)
+            ]
+        );
         let (first, form) = (&plan[0].task, &plan[2].task);
         assert_eq!(first.texts.body, "With a key.\n\nDesign:\nPKCE");
         assert_eq!(first.texts.acceptance, ["it works", "it is fast"]);
@@ -188,6 +216,7 @@ mod tests {
         assert_eq!((form.depends_on[0].as_str(), form.depends_on.len()), ("bd-2", 1), "what is gone is no dependency");
         assert_eq!(form.parent.as_ref().map(Module::as_str), Some("bd-1"));
         assert_eq!(plan[1].task.texts.body, "discovered-from: bd-1");
+        assert_eq!(plan[3].task.texts.body, "blocks xx-1, which is not in the export");
     }
 
     #[test]

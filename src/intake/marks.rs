@@ -37,6 +37,8 @@ const MARKS: &[(&str, Kind, Reading)] = &[
     ("todo!(", Kind::Stub, Reading::Code),
     ("unimplemented!(", Kind::Stub, Reading::Code),
     ("panic(\"not implemented", Kind::Stub, Reading::Code),
+    ("throw new Error('not implemented", Kind::Stub, Reading::Code),
+    ("throw new Error(\"not implemented", Kind::Stub, Reading::Code),
     ("throw new Error('Not implemented", Kind::Stub, Reading::Code),
     ("throw new Error(\"Not implemented", Kind::Stub, Reading::Code),
 ];

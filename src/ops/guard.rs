@@ -12,6 +12,8 @@ use crate::app::App;
 use crate::board::guard::{CheckedPath, OwnScope, PathVerdict};
 use crate::board::mutation::{Answer, Refused};
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::scope::Scope;
+use crate::domain::text::quoted;
 use crate::workspace::git::Checkout;
 
 /// Ask whether paths may be edited or committed.
@@ -82,13 +84,14 @@ impl Operation for CheckPaths {
             let paths = look.check_paths(&call.facts.changed_paths, &own)?;
             Ok(Answer::done(CheckPathsReply { paths, own }))
         })?;
-        let complaint = complaint(&done.reply);
+        let is_person = call.agent_id.is_none() && call.thread_key.is_none() && call.session_id.is_none();
+        let complaint = complaint(&done.reply, is_person);
         Ok(Done { complaint, ..done })
     }
 }
 
 /// What is wrong with these paths, the worst first.
-fn complaint(reply: &CheckPathsReply) -> Option<Refusal> {
+fn complaint(reply: &CheckPathsReply, is_person: bool) -> Option<Refusal> {
     let with = |verdict| reply.paths.iter().filter(move |checked| checked.verdict == verdict);
     if let Some(checked) = with(PathVerdict::Held).next() {
         let (module, holder) = (checked.module.as_ref()?, checked.holder.as_ref()?);
@@ -97,7 +100,10 @@ fn complaint(reply: &CheckPathsReply) -> Option<Refusal> {
             checked.path, holder.agent_id, holder.expires_at
         );
         let to = &holder.agent_id;
-        let hint = format!("leave it, or ask: callboard notify --target agent:{to} --message TEXT");
+        let hint = match is_person {
+            true => format!("if that is you: export CALLBOARD_AGENT_ID={to}; else leave it, or git commit --no-verify"),
+            false => format!("leave it, or ask: callboard notify --target agent:{to} --message TEXT"),
+        };
         return Some(Refusal::new(Code::PathHeld, message).hint(hint).holder(holder));
     }
     let checked = with(PathVerdict::Outside).next()?;
@@ -105,7 +111,19 @@ fn complaint(reply: &CheckPathsReply) -> Option<Refusal> {
         None => (format!("{} is in no lease: you hold none", checked.path), "callboard claim-next".to_owned()),
         Some(own) => (
             format!("{} is outside of the paths of {}", checked.path, own.module),
-            format!("callboard edit-task {} --owned-paths GLOB,... --force takes it in", own.module),
+            // A list replaces the old one.
+            format!(
+                "leave it, or take it in: callboard edit-task {} --force --owned-paths {}",
+                own.module,
+                quoted(
+                    &own.owned_paths
+                        .iter()
+                        .map(Scope::as_str)
+                        .chain([checked.path.as_str()])
+                        .collect::<Vec<_>>()
+                        .join(",")
+                )
+            ),
         ),
     };
     Some(Refusal::new(Code::OutsideScope, message).hint(hint))

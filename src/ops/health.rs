@@ -174,7 +174,7 @@ pub struct Validate {
     #[arg(long, value_name = "FILE", requires = "repair")]
     #[serde(default)]
     pub backup: Option<String>,
-    /// Record no event.
+    /// Record no event. What is not sound records none in any case.
     #[arg(long)]
     #[serde(default)]
     pub no_event: bool,
@@ -274,8 +274,8 @@ impl Operation for Validate {
             Refusal::new(Code::Unsound, format!("not as it must be: {count}")).hint("callboard validate --repair")
         });
         let (findings, drifted) = (reply.findings.len() as u64, reply.pages.len() as u64);
-        if self.no_event || !audit.findings.is_empty() {
-            // Nothing is written into rows that are not sound.
+        if self.no_event || !audit.is_sound() {
+            // Nothing is written into rows that are not sound, and pages that were edited stay to be looked at.
             return Ok(Done { complaint, ..Done::plain(reply, audit.revision.unwrap_or(0)) });
         }
         let unguarded = Changer { expected_revision: None, ..call.clone() };
@@ -298,6 +298,9 @@ impl Validate {
             Err(refused) => vec![format!("the pages are behind: {}", refused.refusal)],
         };
         let after = app.audit()?;
+        if !repaired.lost.is_empty() {
+            warnings.push("some of the board is lost; the file of before is kept".to_owned());
+        }
         if repaired.came_back {
             warnings.push("every window has to come aboard again: callboard init-agent --thread-key KEY".to_owned());
         }

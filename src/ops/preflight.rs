@@ -12,6 +12,7 @@ use crate::board::preflight::{Confirming, PreflightView, Said, Seen};
 use crate::domain::board::{Mode, StorageKind};
 use crate::domain::preflight::{Advice, ModeChoice, OptimizeFor, SessionKind, Topology, advise};
 use crate::domain::profile::Profile;
+use crate::domain::refusal::{Code, Refusal};
 use crate::workspace::git;
 
 /// Who takes part. What is not given stays as it was at the preflight before, or is seen from the board.
@@ -116,7 +117,12 @@ impl Operation for Preflight {
     fn prepare(&self, call: &mut Changer, app: &App) -> Result<(), Refused> {
         if let Some(directory) = &self.workspace {
             let directory = app.settings.directory.join(directory);
-            let directory = directory.canonicalize().unwrap_or(directory);
+            let directory = directory.canonicalize().map_err(|error| {
+                let message = format!("{} is no directory to work in: {error}", directory.display());
+                let refusal =
+                    Refusal::new(Code::InvalidValue, message).hint("callboard preflight in it, without --workspace");
+                Refused { refusal, revision: None }
+            })?;
             call.caller.facts.workspace = git::workspace(&directory, &app.settings.host_name);
         }
         Ok(())

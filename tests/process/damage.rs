@@ -232,14 +232,14 @@ fn a_repair_says_what_it_makes_of_every_damage() {
         numbers that no table takes -> integrity: made anew, nothing lost; 12 tasks, 1 leases
         an index was dropped -> integrity: made anew, nothing lost; 12 tasks, 1 leases
         a table was dropped -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: verdicts
-        the tasks were dropped -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: tasks
+        the tasks were dropped -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: tasks tasks
         an index is wrong -> integrity: made anew, nothing lost; 12 tasks, 1 leases
         the first page is zero -> integrity: made anew, nothing lost; 12 tasks, 1 leases
         the list of tables is zero -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: 4 tables
-        the pages of tasks are zero -> integrity: made anew, all windows ended; 0 tasks, 0 leases, hurt: tasks
+        the pages of tasks are zero -> integrity: coordination.db can be read, and no backup of it is known
         the pages of events are zero -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: events
-        two pages changed places -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: tasks events
-        half of the file is gone -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: 20 tables
+        two pages changed places -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: tasks events tasks
+        half of the file is gone -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: 21 tables
         nothing of the file is left -> integrity: coordination.db can be read, and no backup of it is known
         it is another file -> integrity: coordination.db can be read, and no backup of it is known
         it is gone -> integrity: coordination.db can be read, and no backup of it is known"#]]
@@ -264,7 +264,7 @@ fn what_is_lost_comes_from_the_newest_backup_and_the_archives() {
     let state = |module: &str| project.json(&["show", module])["task"]["state"].as_str().unwrap().to_owned();
     assert_eq!(
         (state("t3"), state("later"), state("never")),
-        ("review".into(), "open".into(), "cancelled".into()),
+        ("review".into(), "draft".into(), "cancelled".into()),
         "{repair} {pruned}"
     );
     assert_eq!(repair["new_generation"], true);
@@ -380,4 +380,24 @@ fn pages_that_were_edited_are_shown_and_drawn_anew() {
     project.ok(&["validate"]);
     let events = project.json(&["events", "--source", "validate"]);
     assert_eq!(events["events"][0]["kind"], "validated");
+}
+
+#[test]
+fn a_board_of_several_hosts_is_saved_and_mended_too() {
+    let project = Project::bare().with_fault("FAULT_NO_LOCKS", 1);
+    project.ok(&["init", "--storage", "shared"]);
+    project.import(5);
+    project.ok(&["init-agent", "--thread-key", "ann"]);
+    project.ok(&["claim", "t0", "--thread-key", "ann"]);
+    project.ok(&["backup", "copy.db"]);
+    let root = root_of(&project, "tasks");
+    zero(&project, root, 1);
+    let mended = project.run_as_host("h-other", &["validate", "--repair", "--json"]);
+    assert_eq!((mended.code, &mended.json()["sound"]), (0, &true.into()), "{mended:?}");
+    assert_eq!(project.count("SELECT count(*) FROM tasks"), 5);
+    project.run_as_host("h-other", &["restore", "copy.db", "--as-human"]);
+    project.ok(&["init-agent", "--thread-key", "ann"]);
+    assert!(project.json(&["claim", "t0", "--thread-key", "ann"])["lease"]["epoch"].as_u64().unwrap() > 1_000_000);
+    project.must_be_sound();
+    assert_eq!(project.run(&["validate"]).code, 0);
 }

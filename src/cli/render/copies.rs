@@ -8,7 +8,7 @@ use crate::domain::text::quoted;
 impl Render for Backup {
     fn render(&self, _: Outcome, page: &mut Page) {
         page.field("backup", &self.path);
-        page.field("revision", self.revision);
+        page.field("revision", self.board_revision);
         page.field("bytes", self.bytes);
         page.field("to_restore", format!("callboard restore {}", quoted(&self.path)));
     }

@@ -27,7 +27,14 @@ impl Render for ValidateReply {
             page.line(format!("  a repair would: {}", broken.remedy));
         }
         for drift in &self.pages {
-            page.field("page", format!("{} is {}", drift.page, drift.kind));
+            let (page_name, kind) = (&drift.page, drift.kind);
+            page.field(
+                "page",
+                match self.repair {
+                    Some(_) => format!("{page_name} was {kind} and is drawn anew"),
+                    None => format!("{page_name} is {kind}"),
+                },
+            );
             if let Some(diff) = &drift.diff {
                 page.line(diff);
             }

@@ -24,7 +24,7 @@ impl SqliteStore {
         Self::vacuum_into(self.connection(), path)
     }
 
-    /// Opens a copy on local terms: nobody else uses it.
+    /// Opens a copy that nobody else uses.
     pub fn open_copy(path: &Path) -> Kept<Self> {
         Self::open(path, own(), None)
     }
@@ -35,8 +35,9 @@ impl SqliteStore {
     }
 }
 
+/// Nobody else uses a copy, and file locks may do nothing or hang where it lies: as on shared storage there are none.
 fn own() -> OpenOptions {
-    OpenOptions { deadline: Deadline::after(PATIENCE), journal: Journal::Truncate, storage: StorageKind::Local }
+    OpenOptions { deadline: Deadline::after(PATIENCE), journal: Journal::Truncate, storage: StorageKind::Shared }
 }
 
 /// Marks a copy: it is refused as a board until it was restored. Returns its row.
@@ -87,6 +88,24 @@ pub struct Found {
     pub generation: String,
     /// Its revision.
     pub revision: u64,
+}
+
+/// How many tasks a copy has, and how many its board's row counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// Rows.
+    pub rows: u64,
+    /// What was counted; none without a board's row.
+    pub counted: Option<u64>,
+}
+
+/// The tasks of a copy.
+pub fn task_counts(path: &Path) -> Kept<TaskCounts> {
+    let store = SqliteStore::open_copy(path)?;
+    let number = |query: &str| store.connection().query_row(query, [], |row| count(row, 0));
+    let rows = number("SELECT count(*) FROM tasks").map_err(translated)?;
+    let all = "SELECT draft + open + active + waiting + review + done + failed + cancelled FROM board";
+    Ok(TaskCounts { rows, counted: number(all).ok() })
 }
 
 /// So much of what is still wrong with a copy is told.

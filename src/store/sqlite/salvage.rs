@@ -106,8 +106,10 @@ pub fn salvage(damaged: &Path, backup: Option<&Path>, target: &Path) -> Kept<Vec
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Kept<Connection> {
+    // Without file locks: nobody else uses these files, and locks may hang where they lie.
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     #[expect(clippy::disallowed_methods, reason = "this room opens databases")]
-    Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(translated)
+    Connection::open_with_flags_and_vfs(path, flags, c"unix-none").map_err(translated)
 }
 
 /// The damaged database; with the list of tables of the new one where its own cannot be read. `damaged` is a copy.
