@@ -29,6 +29,7 @@ use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
 use crate::store::StoreError;
 use crate::store::sqlite::{SqliteStore, copies};
+use crate::watch::pulse as told;
 
 /// What is kept of a database that was replaced or mended, in the plan directory.
 pub(super) const KEPT: &str = "backups";
@@ -82,6 +83,8 @@ impl App {
         let copied = self.store(&place, &held).and_then(|store| Ok(store.copy_into(&drafted)?));
         drop(held);
         let settled = copied.and_then(|()| {
+            // A copy may lie where nobody else was meant to read the board.
+            file::make_private(&drafted).map_err(|error| refusal(&error))?;
             let board = copies::mark(&drafted, Millis(self.settings.clock.wall_ms()))?;
             file::settle_new(&drafted, &target).map_err(|error| match error.io_kind() {
                 Some(std::io::ErrorKind::AlreadyExists) => exists(&target),
@@ -179,13 +182,18 @@ impl App {
         board: &Board,
     ) -> Result<(), Refusal> {
         let platform = |error: PlatformError| refusal(&error);
+        // All of this is done without a transaction, so that nothing but the lock keeps two from doing it.
+        let still_ours = || Self::guard(held).is_none_or(|guard| guard());
         // What a journal would take back is not in the new file. A database that opens takes its own back first.
         drop(self.store(place, held));
+        still_ours();
         for end in ["-journal", "-wal", "-shm"] {
             file::remove(&place.plan.join(format!("{DATABASE}{end}"))).map_err(platform)?;
         }
+        still_ours();
         file::settle(drafted, &place.database()).map_err(platform)?;
         let pulse = Pulse::of(board, None, Rung::All);
+        still_ours();
         pulse::ring(place, &self.settings, &pulse, &host.id).map_err(platform)?;
         file::remove(Path::new(&format!("{}-journal", drafted.display()))).map_err(platform)
     }
@@ -212,8 +220,9 @@ impl App {
         Ok(Some(kept))
     }
 
-    /// The newest backup that can be read: of those that were made here, and of what was kept in the plan directory.
-    pub(super) fn newest_backup(place: &Place) -> Option<PathBuf> {
+    /// The newest backup that can be read, but for one file: of those that were made here, and of what was kept in the plan
+    /// directory.
+    pub(super) fn newest_backup(place: &Place, not_this: Option<&Path>) -> Option<PathBuf> {
         let made = remembered(place).into_iter().rev().map(|backup| PathBuf::from(backup.path));
         let mut kept: Vec<PathBuf> = std::fs::read_dir(place.plan.join(KEPT))
             .into_iter()
@@ -223,7 +232,15 @@ impl App {
             .filter(|path| path.extension().is_some_and(|end| end == "db"))
             .collect();
         kept.sort_by_key(|path| std::cmp::Reverse(std::fs::metadata(path).and_then(|meta| meta.modified()).ok()));
-        made.chain(kept).find(|path| copies::inspect(path).is_ok())
+        made.chain(kept).find(|path| Some(path.as_path()) != not_this && copies::inspect(path).is_ok())
+    }
+
+    /// True for a backup that was made here, and for what was kept in the plan directory.
+    pub(super) fn is_known_backup(place: &Place, path: &Path) -> bool {
+        let is_same = |known: &Path| known == path || path.canonicalize().is_ok_and(|path| path == known);
+        let kept = place.plan.join(KEPT);
+        remembered(place).iter().any(|backup| is_same(Path::new(&backup.path)))
+            || path.canonicalize().is_ok_and(|path| path.parent().is_some_and(|parent| parent == kept))
     }
 
     /// A part of a name that nobody else uses.
@@ -243,15 +260,19 @@ pub(super) fn refuse_copy(place: &Place, board: &Board) -> Result<(), Refusal> {
     if let Some(at) = board.copied_at {
         return refused(Code::IsBackup, format!("{} is a backup of {at}", path.display()));
     }
-    match pulse::target(&place.internal()) {
-        Some(shown) if shown.generation == board.generation && shown.revision > board.revision => {
-            let (there, shown) = (board.revision, shown.revision);
-            refused(
-                Code::RolledBack,
-                format!("{} is at revision {there}, and the board was at {shown}", path.display()),
-            )
+    let Some(shown) = told::Pulse::read(&place.internal()).filter(|shown| shown.generation == board.generation) else {
+        return Ok(());
+    };
+    let behind = [
+        ("revision", board.revision, shown.revision),
+        ("presence", board.presence, shown.presence),
+        ("event", board.event_seq, shown.event_seq),
+    ];
+    match behind.into_iter().find(|(_, there, shown)| there < shown) {
+        Some((what, there, shown)) => {
+            refused(Code::RolledBack, format!("{} is at {what} {there}, and the board was at {shown}", path.display()))
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::access::{App, Order, unread};
+use super::backup::refuse_copy;
 use super::error::refusal;
 use super::locks::Held;
 use super::place::Place;
@@ -16,7 +17,7 @@ use super::validate::Audit;
 use crate::board::boards::{self, NewBoard};
 use crate::board::caller::Caller;
 use crate::board::history::{EventView, event_view};
-use crate::board::mutation::{Answer, Refused};
+use crate::board::mutation::{self, Answer, Pulse, Refused};
 use crate::domain::audit::{Finding, Mended};
 use crate::domain::event::EventKind;
 use crate::domain::profile::Profile;
@@ -48,9 +49,9 @@ pub struct Repaired {
 }
 
 impl Repaired {
-    fn take(&mut self, Mended { gone, left }: Mended) {
-        let said = |finding: Finding| format!("{}: it could not be read: {}", finding.subject, finding.detail);
-        self.lost.extend(gone.into_iter().map(said));
+    fn take(&mut self, Mended { gone, defaulted, left }: Mended) {
+        let said = |finding: Finding| format!("{}: {}", finding.subject, finding.detail);
+        self.lost.extend(gone.into_iter().chain(defaulted).map(said));
         self.left = left;
     }
 }
@@ -74,22 +75,53 @@ impl App {
         if audit.is_broken {
             self.rebuild(&place, held, &host, backup, caller, &mut repaired)?;
         } else {
-            self.mend_in_place(&place, &held, &mut repaired).map_err(unread)?;
-            drop(held);
-            let lost_events = audit.findings.iter().any(|finding| finding.rule.may_have_lost());
-            self.tell(caller, lost_events, &repaired)?;
-            repaired.came_back = false;
+            let anew = audit.findings.iter().any(|finding| finding.rule.may_have_lost());
+            self.mend_in_place(&place, held, &host, anew, caller, &mut repaired)?;
         }
         Ok(repaired)
     }
 
-    fn mend_in_place(&self, place: &Place, held: &Held, repaired: &mut Repaired) -> Result<(), Refusal> {
-        let mut store = self.store(place, held)?;
+    /// Mends rows and tells of it in one transaction. Where the frame of a mutation stumbles over the rows themselves, they are
+    /// mended first and told of afterwards.
+    fn mend_in_place(
+        &self,
+        place: &Place,
+        held: Held,
+        host: &Host,
+        anew: bool,
+        caller: &Caller,
+        repaired: &mut Repaired,
+    ) -> Result<(), Refused> {
+        let mut store = self.store(place, &held).map_err(unread)?;
+        let board = store.begin(Access::Read)?.board()?;
+        refuse_copy(place, &board).map_err(unread)?;
+        let generation = anew.then(|| self.nonce()).transpose().map_err(unread)?;
+        let order = Order::presence("repair", caller);
+        let whole = self.whole(&order, self.drawn().map_err(unread)?, place, host).map_err(unread)?;
+        let ring = |told: &Pulse| drop(pulse::ring(place, &self.settings, told, &host.id));
+        let mut mended = None;
+        let at_once = mutation::commit(
+            &mut store,
+            &whole,
+            &self.names(),
+            |turn| {
+                mended = Some(turn.mend_rows(generation)?);
+                Ok(Answer::done(()))
+            },
+            |_, _| {},
+            ring,
+        );
+        if let (Ok(_), Some(mended)) = (at_once, mended) {
+            repaired.take(mended);
+            return Ok(());
+        }
         let mut transaction = store.begin(Access::Write)?;
         let mended = transaction.mend()?;
         transaction.commit()?;
         repaired.take(mended);
-        Ok(())
+        drop(store);
+        drop(held);
+        self.tell(caller, anew, repaired)
     }
 
     /// The revision and the event of a repair that kept everything.
@@ -147,8 +179,8 @@ impl App {
             file::copy(&from, Path::new(&format!("{}{end}", scratch.display()))).map_err(platform)?;
         }
         let backup = match backup {
-            Some(path) => Some(self.given_backup(path).map_err(unread)?),
-            None => Self::newest_backup(place),
+            Some(path) => Some(self.given_backup(place, path).map_err(unread)?),
+            None => Self::newest_backup(place, repaired.kept.as_deref()),
         };
         let saved = salvage(scratch, backup.as_deref(), drafted)?;
         let filled = saved.iter().any(|table| table.filled > 0);
@@ -159,7 +191,10 @@ impl App {
         let before = copies::task_counts(drafted)?;
         let mended = copies::mend_copy(drafted)?;
         let after = copies::task_counts(drafted)?;
-        let is_whole = has_row && !filled && mended.gone.is_empty() && !saved.iter().any(Saved::is_a_loss);
+        // A copy of an earlier time is no whole board, however well it reads.
+        let is_present = copies::board_of(drafted).is_ok_and(|board| refuse_copy(place, &board).is_ok());
+        let is_whole =
+            is_present && has_row && !filled && mended.gone.is_empty() && !saved.iter().any(Saved::is_a_loss);
         repaired.take(mended);
         if is_whole {
             let board = {
@@ -188,12 +223,19 @@ impl App {
         Ok(false)
     }
 
-    fn given_backup(&self, path: &Path) -> Result<PathBuf, Refusal> {
+    fn given_backup(&self, place: &Place, path: &Path) -> Result<PathBuf, Refusal> {
         let path = self.settings.directory.join(path);
-        copies::inspect(&path).map_err(|error| {
+        let found = copies::inspect(&path).map_err(|error| {
             Refusal::new(Code::Damaged, format!("{} is no backup: {error}", path.display()))
                 .hint("give a file that callboard backup made; without --backup the newest that is known is taken")
         })?;
+        // Rows of another board would fit into the gaps of this one.
+        let is_ours = pulse::target(&place.internal()).is_none_or(|shown| shown.generation == found.generation);
+        if !is_ours && !Self::is_known_backup(place, &path) {
+            let message = format!("{} is of another board, or of this one before a restore", path.display());
+            return Err(Refusal::new(Code::OtherGeneration, message)
+                .hint("callboard restore FILE --as-human makes it the board, whole and as it is"));
+        }
         Ok(path)
     }
 

@@ -10,16 +10,19 @@ use serde_json::{Value, json};
 
 use super::history::EventView;
 use super::turn::{Touched, Turn};
+use crate::domain::audit::Mended;
 use crate::domain::board::Journal;
 use crate::domain::event::{EventKind, Source};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::Ending;
 use crate::domain::task::{Task, TaskKey, TaskState};
 use crate::domain::text;
 use crate::store::contract::{SessionsOf, TaskFilter};
 
-/// By so much every epoch rises: more than a board ever grants between a backup and its loss.
+/// By so much every epoch rises at least: more than a board ever grants between a backup and its loss,
 pub const EPOCHS_LOST: u64 = 1_000_000;
+/// and by so much more for each revision that the board had: the same backup may come back twice.
+const EPOCHS_A_REVISION: u64 = 4;
 /// Sessions and tasks are gone through so many at a time.
 const PAGE: usize = 500;
 
@@ -51,6 +54,7 @@ impl Turn<'_> {
     /// Makes a board of a copy.
     pub fn come_back(&mut self, back: Return) -> Result<Returned, Refusal> {
         self.comes_from(Source::Repair);
+        let raise = EPOCHS_LOST + EPOCHS_A_REVISION * back.revision;
         self.board.generation = back.generation;
         self.board.copied_at = None;
         self.board.journal = back.journal;
@@ -72,7 +76,7 @@ impl Turn<'_> {
             let Some(last) = tasks.last() else { break };
             after = Some(last.key);
             for task in tasks {
-                let (epoch, revision) = (task.epoch + EPOCHS_LOST, task.revision + 1);
+                let (epoch, revision) = (task.epoch + raise, task.revision + 1);
                 self.store.update_task(&Task { revision, epoch, ..task })?;
             }
         }
@@ -147,6 +151,21 @@ impl Turn<'_> {
         self.board_event(EventKind::Validated, None, data);
         // Pages are what was checked: drawing them for this would hide what was found.
         self.touched = self.touched.max(Touched::Presence);
+    }
+
+    /// Mends the rows of this board, and tells of it. Refuses where this turn has told of something already: its numbers would
+    /// not fit any more.
+    pub fn mend_rows(&mut self, generation: Option<String>) -> Result<Mended, Refusal> {
+        if !self.events.is_empty() {
+            return Err(Refusal::new(Code::Internal, "something was told before the rows were mended"));
+        }
+        let mended = self.store.mend()?;
+        let rows = self.store.board()?;
+        (self.board.counts, self.board.pending) = (rows.counts, rows.pending);
+        (self.board.event_seq, self.board.pruned_through) = (rows.event_seq, rows.pruned_through);
+        let data = json!({"rebuilt": false, "still_wrong": mended.left.len()});
+        self.note_repair(generation, data);
+        Ok(mended)
     }
 
     /// What was mended in place. The rows are changed already; this is the revision of it. A new `generation` where what was

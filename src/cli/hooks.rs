@@ -18,10 +18,8 @@ use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::platform::file;
 use crate::workspace::git::Checkout;
 
-/// What git runs. Its second line says whose it is.
+/// What git runs. A file that is this and nothing else is ours.
 const SCRIPT: &str = include_str!("../../templates/hooks/pre-commit");
-/// A line that only our hook has.
-const MARK: &str = "# callboard: pre-commit hook";
 /// Where a hook that was there before is kept.
 const BEFORE: &str = "pre-commit.before-callboard";
 /// Settings for agent tools.
@@ -113,7 +111,7 @@ fn install(app: &App, chain: bool) -> Result<String, Refusal> {
     let before = path.with_file_name(BEFORE);
     let mut said = String::new();
     match content(&path)? {
-        Some(own) if own.contains(MARK) => {}
+        Some(own) if own == SCRIPT => {}
         Some(_) if chain => {
             if before.exists() {
                 let message = format!("{} exists", before.display());
@@ -140,8 +138,12 @@ fn install(app: &App, chain: bool) -> Result<String, Refusal> {
 fn uninstall(app: &App) -> Result<String, Refusal> {
     let path = hook(app)?;
     let failed = |error| unwritable(&path, &error);
-    if !content(&path)?.is_some_and(|own| own.contains(MARK)) {
-        return Ok("nothing of callboard is there\n".to_owned());
+    let found = content(&path)?;
+    if found.as_deref() != Some(SCRIPT) {
+        return Ok(match found {
+            None => "nothing of callboard is there\n".to_owned(),
+            Some(_) => format!("{} is not what callboard wrote: it stays\n", path.display()),
+        });
     }
     file::remove(&path).map_err(failed)?;
     let before = path.with_file_name(BEFORE);

@@ -84,6 +84,8 @@ impl Rule {
 pub struct Mended {
     /// Rows that are gone, because nothing made them readable.
     pub gone: Vec<Finding>,
+    /// Values that could not be read, with a default in their place.
+    pub defaulted: Vec<Finding>,
     /// What is still wrong.
     pub left: Vec<Finding>,
 }

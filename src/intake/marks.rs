@@ -45,8 +45,8 @@ const MARKS: &[(&str, Kind, Reading)] = &[
 
 /// What may begin a comment.
 const COMMENTS: &[&str] = &["//", "#", "/*", "--", ";", "<!--", "%", "\"\"\""];
-/// A file with more marks of a kind than this is one task.
-const SINGLE_MOST: usize = 4;
+/// So many marks of a kind are taken of a file; the others come when these are settled.
+const OF_A_FILE: usize = 4;
 /// Fewer words than this are shown with their file.
 const WORDS_LEAST: usize = 4;
 /// In a line longer than this nobody wrote a mark: it was generated. In bytes.
@@ -85,9 +85,7 @@ impl Marks {
         }
         let (mut found, mut line, mut counted) = (Vec::<Mark>::new(), 1, 0);
         for hit in self.0.find_iter(content) {
-            let begin = content[..hit.start()].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let length = content[hit.start()..].iter().position(|byte| *byte == b'\n');
-            let end = length.map_or(content.len(), |length| hit.start() + length);
+            let Some((begin, end)) = line_around(content, hit.start()) else { continue };
             line += content[counted..begin.max(counted)].split(|byte| *byte == b'\n').count() - 1;
             counted = begin.max(counted);
             if end - begin > LINE_MOST || found.last().is_some_and(|last| last.line == line) {
@@ -106,6 +104,22 @@ impl Marks {
         }
         found
     }
+}
+
+/// Where the line begins and ends that this place is in; none where that is further away than a line is long, so that a
+/// long line takes no longer than a short one.
+fn line_around(content: &[u8], at: usize) -> Option<(usize, usize)> {
+    let from = at.saturating_sub(LINE_MOST);
+    let begin = match content[from..at].iter().rposition(|byte| *byte == b'\n') {
+        Some(newline) => from + newline + 1,
+        None => (from == 0).then_some(0)?,
+    };
+    let rest = &content[at..content.len().min(at + LINE_MOST)];
+    let end = match rest.iter().position(|byte| *byte == b'\n') {
+        Some(newline) => at + newline,
+        None => (at + rest.len() == content.len()).then_some(content.len())?,
+    };
+    Some((begin, end))
 }
 
 /// True where code may begin: in no comment, and in no string.
@@ -139,20 +153,15 @@ fn said(word: &str, before: &str, after: &str) -> Option<String> {
     Some(rest.to_owned())
 }
 
-/// The drafts of the marks of one file: each its own task, or one for all of a kind where there are many.
+/// The drafts of the marks of one file: each its own task, so that one that is settled changes no other; a conflict is one
+/// for the whole file.
 pub(super) fn drafts(path: &str, marks: &[Mark]) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for kind in [Kind::Conflict, Kind::Fixme, Kind::Skipped, Kind::Stub, Kind::Todo] {
-        let own: Vec<&Mark> = marks.iter().filter(|mark| mark.kind == kind).collect();
+        let own: Vec<&Mark> = marks.iter().filter(|mark| mark.kind == kind).take(OF_A_FILE).collect();
         let seen = |mark: &&Mark| Evidence::line(path, mark.line, &mark.text);
-        if kind == Kind::Conflict && !own.is_empty() || own.len() > SINGLE_MOST {
-            let title = match kind {
-                Kind::Conflict => format!("Resolve the merge conflict in {path}"),
-                Kind::Fixme => format!("Mend what is marked as wrong in {path}"),
-                Kind::Skipped => format!("Switch the tests of {path} on again"),
-                Kind::Stub => format!("Write what is missing in {path}"),
-                _ => format!("Settle what is marked as to do in {path}"),
-            };
+        if kind == Kind::Conflict && !own.is_empty() {
+            let title = format!("Resolve the merge conflict in {path}");
             drafts.push(Draft::new(kind, &title, "", own.iter().map(seen).collect()));
             continue;
         }
@@ -174,6 +183,7 @@ pub(super) fn drafts(path: &str, marks: &[Mark]) -> Vec<Draft> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::deadline::Deadline;
 
     fn found(text: &str) -> Vec<(Kind, usize, String)> {
         Marks::new().find(text.as_bytes()).into_iter().map(|mark| (mark.kind, mark.line, mark.words)).collect()
@@ -219,11 +229,22 @@ mod tests {
     }
 
     #[test]
-    fn many_marks_of_a_file_are_one_task() {
-        let text: Vec<String> = (0..6).map(|n| format!("// TODO: part {n}")).collect();
-        let marks = Marks::new().find(text.join("\n").as_bytes());
-        let many = drafts("a.rs", &marks);
-        assert_eq!((many.len(), many[0].evidence.len()), (1, 6));
-        assert_eq!(drafts("a.rs", &marks[..3]).len(), 3);
+    fn a_file_full_of_marks_gives_a_few_at_a_time_and_always_the_same() {
+        let text: Vec<String> = (0..6).map(|n| format!("// TODO: settle this part {n}")).collect();
+        let titles = |text: &[String]| {
+            let marks = Marks::new().find(text.join("\n").as_bytes());
+            drafts("a.rs", &marks).into_iter().map(|draft| (draft.module, draft.title)).collect::<Vec<_>>()
+        };
+        let (all, after) = (titles(&text), titles(&text[1..]));
+        assert_eq!((all.len(), after.len()), (OF_A_FILE, OF_A_FILE));
+        assert_eq!(all[1..], after[..OF_A_FILE - 1], "what is settled changes no other");
+    }
+
+    #[test]
+    fn a_line_without_end_is_passed_over_once() {
+        let long = "/* TODO: x */ ".repeat(40_000);
+        let deadline = Deadline::after(std::time::Duration::from_secs(2));
+        assert_eq!(found(&format!("// TODO: before\n{long}\n// TODO: after\n")).len(), 2);
+        assert!(!deadline.is_over());
     }
 }

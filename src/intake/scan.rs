@@ -125,7 +125,7 @@ pub fn scan(top: &Path, bounds: &Bounds, tell: Tell<'_>) -> Scan {
         (walked, manifests, entries, read, said.unwrap_or_default())
     });
     let Walked { files, cut } = walked;
-    read.also(top, &said.unfinished, bounds, tell);
+    read.also(top, &files, &said.unfinished, bounds, tell);
     let mut scan = Scan { files: files.len() as u64, entry_files: entries, ..Scan::default() };
     if cut {
         scan.left_out.push(format!("the walk ended after {} files", files.len()));
@@ -254,13 +254,17 @@ impl ReadFiles {
         (read < worth).then(|| format!("{read} of {worth} text files were read for marks, those near the top first"))
     }
 
-    /// What is being changed is read in any case.
-    fn also(&mut self, top: &Path, unfinished: &Unfinished, bounds: &Bounds, tell: Tell<'_>) {
+    /// What is being changed is read in any case, where the walk found it.
+    fn also(&mut self, top: &Path, files: &[String], unfinished: &Unfinished, bounds: &Bounds, tell: Tell<'_>) {
         if self.paths.len() >= self.worth {
             return;
         }
         let changed = unfinished.changed.iter().chain(&unfinished.conflicts).map(String::as_str);
-        let missed: Vec<&str> = changed.filter(|path| is_read(path) && !self.paths.contains(*path)).collect();
+        let is_missed = |path: &&str| {
+            let is_found = files.binary_search_by(|file| file.as_str().cmp(path)).is_ok();
+            is_found && is_read(path) && !self.paths.contains(*path)
+        };
+        let missed: Vec<&str> = changed.filter(is_missed).collect();
         let more = read(top, &missed[..missed.len().min(bounds.reads)], bounds, tell);
         self.found.extend(more);
         self.paths.extend(missed.into_iter().map(ToOwned::to_owned));
@@ -291,7 +295,12 @@ fn read(top: &Path, files: &[&str], bounds: &Bounds, tell: Tell<'_>) -> Vec<(Str
             if bytes.load(Ordering::Relaxed) > bounds.bytes || bounds.deadline.is_over() {
                 break;
             }
-            let content = file::read(&top.join(path), bounds.file_bytes + 1).ok().flatten().unwrap_or_default();
+            let whole = top.join(path);
+            // A pipe would have no end.
+            if !std::fs::symlink_metadata(&whole).is_ok_and(|meta| meta.is_file()) {
+                continue;
+            }
+            let content = file::read(&whole, bounds.file_bytes + 1).ok().flatten().unwrap_or_default();
             bytes.fetch_add(content.len() as u64, Ordering::Relaxed);
             if at.is_multiple_of(200) {
                 tell(Progress::Read(at as u64, files.len() as u64));

@@ -57,18 +57,20 @@ impl Operation for CheckPaths {
         let here = app.settings.directory.canonicalize().unwrap_or_else(|_| app.settings.directory.clone());
         let checkout = Checkout::around(&here);
         // A worktree has the paths of its main checkout under another top.
-        let top = match &checkout {
-            Some(checkout) if checkout.main_top() == project => checkout.top.clone(),
-            _ => project,
-        };
-        let mut paths: Vec<String> = self.paths.iter().filter_map(|path| below(&top, &here, path)).collect();
+        let elsewhere = checkout.as_ref().and_then(|checkout| {
+            let inside = project.strip_prefix(checkout.main_top()).ok()?;
+            // Joined with nothing, a path would end with a slash.
+            Some(if inside.as_os_str().is_empty() { checkout.top.clone() } else { checkout.top.join(inside) })
+        });
+        let tops: Vec<PathBuf> = elsewhere.into_iter().chain([project]).collect();
+        let mut paths: Vec<String> = self.paths.iter().filter_map(|path| below(&tops, &here, path)).collect();
         if self.staged {
             let staged = checkout.as_ref().and_then(|checkout| Some((checkout.top.clone(), checkout.staged()?)));
             let Some((base, staged)) = staged else {
                 let refusal = Refusal::new(Code::Usage, "git cannot say what is staged here");
                 return Err(unread(refusal.hint("callboard check-paths PATH...")));
             };
-            paths.extend(staged.iter().filter_map(|path| below(&top, &base, path)));
+            paths.extend(staged.iter().filter_map(|path| below(&tops, &base, path)));
         }
         call.facts.changed_paths = paths;
         Ok(())
@@ -129,8 +131,9 @@ fn complaint(reply: &CheckPathsReply, is_person: bool) -> Option<Refusal> {
     Some(Refusal::new(Code::OutsideScope, message).hint(hint))
 }
 
-/// The path as it is below `top`, with slashes; none for one that is elsewhere: it is no business of this board.
-fn below(top: &Path, from: &Path, path: &str) -> Option<String> {
+/// The path as it is below the first of these tops that it is below, with slashes; none for one that is elsewhere: it is no
+/// business of this board. One that leads there by a link is below it too.
+fn below(tops: &[PathBuf], from: &Path, path: &str) -> Option<String> {
     let mut whole = PathBuf::new();
     for part in from.join(path).components() {
         match part {
@@ -139,6 +142,13 @@ fn below(top: &Path, from: &Path, path: &str) -> Option<String> {
             other => whole.push(other),
         }
     }
-    let below = whole.strip_prefix(top).ok()?.to_str()?.to_owned();
+    let under = |path: &Path| tops.iter().find_map(|top| path.strip_prefix(top).ok().map(Path::to_owned));
+    let below = under(&whole).or_else(|| under(&real(&whole)?))?.to_str()?.to_owned();
     (!below.is_empty()).then_some(below)
+}
+
+/// The path without the links in what of it exists.
+fn real(path: &Path) -> Option<PathBuf> {
+    let existing = path.ancestors().find(|ancestor| ancestor.exists())?;
+    Some(existing.canonicalize().ok()?.join(path.strip_prefix(existing).ok()?))
 }

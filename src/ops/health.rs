@@ -304,10 +304,9 @@ impl Validate {
         if repaired.came_back {
             warnings.push("every window has to come aboard again: callboard init-agent --thread-key KEY".to_owned());
         }
-        let is_sound = after.findings.is_empty() && after.drifts.is_empty();
+        let is_sound = after.is_sound();
         let complaint = (!is_sound).then(|| {
-            Refusal::new(Code::Unsound, "not everything could be mended")
-                .hint("callboard restore FILE puts a backup in its place")
+            Refusal::new(Code::Unsound, "not everything could be mended").hint("callboard validate says what is left")
         });
         let reply = ValidateReply { sound: is_sound, repair: Some(repaired.into()), ..reply(audit) };
         let revision = after.revision.or(audit.revision).unwrap_or(0);

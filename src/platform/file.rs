@@ -300,10 +300,21 @@ pub fn make_executable(path: &Path) -> Result<(), PlatformError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(PlatformError::file("allow", path))
 }
 
-/// Copies a file as it is, if it is there. Says whether it was.
+/// Lets nobody but its owner read or write a file.
+pub fn make_private(path: &Path) -> Result<(), PlatformError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(PlatformError::file("lock up", path))
+}
+
+/// Copies the content of a file, if it is there; it is durable then. Says whether it was.
 pub fn copy(from: &Path, to: &Path) -> Result<bool, PlatformError> {
     match fs::copy(from, to) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            let synced = File::open(to).and_then(|file| {
+                share(&file, to);
+                file.sync_all()
+            });
+            synced.map_err(PlatformError::file("sync", to)).map(|()| true)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(PlatformError::file("copy", from)(error)),
     }

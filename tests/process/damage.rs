@@ -181,7 +181,7 @@ fn mended(project: &Project) -> String {
     assert_eq!(next.code, if tasks > 0 { 0 } else { 3 }, "{next:?}");
     let how = match (done["rebuilt"].as_bool().unwrap(), done["new_generation"].as_bool().unwrap()) {
         (false, _) => "mended in place",
-        (true, false) => "made anew, nothing lost",
+        (true, false) => "made anew, windows go on",
         (true, true) => "made anew, all windows ended",
     };
     let held = project.count("SELECT count(*) FROM leases WHERE agent <> 'carl'");
@@ -219,22 +219,22 @@ fn a_repair_says_what_it_makes_of_every_damage() {
         a task without a lease -> offered no_holder: mended in place; 12 tasks, 0 leases
         a window ended behind the board -> lease: mended in place; 12 tasks, 0 leases
         a question that waits for nobody -> pending question: mended in place; 12 tasks, 1 leases
-        events with a hole -> events notices: mended in place; 12 tasks, 1 leases
+        events with a hole -> events notices: mended in place; 12 tasks, 1 leases, hurt: events
         the last events are gone -> events: mended in place; 12 tasks, 1 leases
         notifications are gone -> pending notices: mended in place; 12 tasks, 1 leases
-        a word that no program knows -> unreadable_row: mended in place; 12 tasks, 1 leases
-        a list that is no list -> unreadable_row: mended in place; 12 tasks, 1 leases
-        a state that no program knows -> integrity: made anew, nothing lost; 12 tasks, 1 leases
-        an event that is no event -> unreadable_row: mended in place; 12 tasks, 1 leases
+        a word that no program knows -> unreadable_row: mended in place; 12 tasks, 1 leases, hurt: tasks 7
+        a list that is no list -> unreadable_row: mended in place; 12 tasks, 1 leases, hurt: tasks 8
+        a state that no program knows -> integrity: made anew, windows go on; 12 tasks, 1 leases, hurt: tasks 9
+        an event that is no event -> unreadable_row: mended in place; 12 tasks, 1 leases, hurt: events 13
         labels that nobody finds -> labels: mended in place; 12 tasks, 1 leases
-        a handoff that outlives its task -> integrity: made anew, nothing lost; 12 tasks, 1 leases
+        a handoff that outlives its task -> integrity: made anew, windows go on; 12 tasks, 1 leases
         no board -> integrity: made anew, all windows ended; 12 tasks, 0 leases
-        numbers that no table takes -> integrity: made anew, nothing lost; 12 tasks, 1 leases
-        an index was dropped -> integrity: made anew, nothing lost; 12 tasks, 1 leases
+        numbers that no table takes -> integrity: made anew, windows go on; 12 tasks, 1 leases
+        an index was dropped -> integrity: made anew, windows go on; 12 tasks, 1 leases
         a table was dropped -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: verdicts
         the tasks were dropped -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: tasks tasks
-        an index is wrong -> integrity: made anew, nothing lost; 12 tasks, 1 leases
-        the first page is zero -> integrity: made anew, nothing lost; 12 tasks, 1 leases
+        an index is wrong -> integrity: made anew, windows go on; 12 tasks, 1 leases
+        the first page is zero -> integrity: made anew, windows go on; 12 tasks, 1 leases
         the list of tables is zero -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: 4 tables
         the pages of tasks are zero -> integrity: coordination.db can be read, and no backup of it is known
         the pages of events are zero -> integrity: made anew, all windows ended; 12 tasks, 0 leases, hurt: events

@@ -96,7 +96,7 @@ fn git_asks_before_a_commit_and_leaves_other_hooks_alone() {
     assert!(project.root.join("ran-before").exists());
     project.ok(&["hooks", "uninstall"]);
     assert_eq!(std::fs::read_to_string(&hook).unwrap(), mine, "it is as it was");
-    assert!(project.ok(&["hooks", "uninstall"]).contains("nothing of callboard"));
+    assert!(project.ok(&["hooks", "uninstall"]).contains("is not what callboard wrote: it stays"));
 }
 
 #[test]
@@ -111,6 +111,39 @@ fn a_worktree_has_the_paths_of_its_main_checkout() {
     };
     assert_eq!((ask(&tree, "src/a.rs", "ann"), ask(&tree.join("src"), "a.rs", "ann")), (0, 0));
     assert_eq!(ask(&tree.join("src"), "../docs/x.md", "ann"), 5);
+    let link = project.root.join("way");
+    std::os::unix::fs::symlink(project.root.join("docs"), &link).unwrap();
+    assert_eq!(ask(&project.root, "way/x.md", "ann"), 4, "a link of the project is a path of its own");
+    let outside = project.root.parent().unwrap().join("outside");
+    std::os::unix::fs::symlink(&project.root, &outside).unwrap();
+    let through = outside.join("docs/x.md").to_string_lossy().into_owned();
+    assert_eq!(ask(&project.root, &through, "ann"), 5, "a link from elsewhere leads to what it names");
+}
+
+#[test]
+fn a_board_in_a_subdirectory_is_asked_from_a_worktree() {
+    let project = Project::bare();
+    let top = project.root.join("sub");
+    std::fs::create_dir_all(top.join("docs")).unwrap();
+    std::fs::write(top.join("docs/x.md"), "x").unwrap();
+    git(&project, &["init", "-q", "-b", "main"]);
+    git(&project, &["add", "sub"]);
+    git(&project, &["commit", "-q", "-m", "begin"]);
+    git(&project, &["worktree", "add", "-q", "../tree", "-b", "side"]);
+    let tree = project.root.parent().unwrap().join("tree/sub");
+    let run = |directory: &std::path::Path, arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        let output = command.env("CALLBOARD_PROJECT_ROOT", &top).current_dir(directory).output().unwrap();
+        output.status.code().unwrap()
+    };
+    assert_eq!(run(&top, &["init"]), 0);
+    assert_eq!(run(&top, &["add-task", "b", "--title", "b", "--owned-paths", "docs/**"]), 0);
+    for key in ["ann", "ben"] {
+        assert_eq!(run(&top, &["init-agent", "--thread-key", key]), 0);
+    }
+    assert_eq!(run(&top, &["claim", "b", "--thread-key", "ben"]), 0);
+    assert_eq!(run(&tree, &["check-paths", "docs/x.md", "--thread-key", "ann"]), 5);
+    assert_eq!(run(&tree, &["check-paths", "docs/x.md", "--thread-key", "ben"]), 0);
 }
 
 #[test]

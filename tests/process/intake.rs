@@ -70,21 +70,21 @@ fn a_rust_crate() {
     shows(
         "rust.jsonl",
         &expect![[r#"
-        entry src/lib.rs
-        build: cargo build
-        test: cargo test
-        fixme src/collation.rs:89 How ? (src/collation.rs)
-        fixme src/column.rs:196 Settle the mark in src/column.rs: // FIXME
-        fixme src/params.rs:179 not public api, might not need to expose.
-        fixme src/row.rs:54 Hide FallibleStreamingIterator::map (src/row.rs)
-        fixme src/types/serde_json.rs:54 Settle the mark in src/types/serde_json.rs: _ => return Err(FromSqlError::InvalidType), // FIXME
-        todo src/collation.rs:136 validate (src/collation.rs)
-        todo src/context.rs:73 SQLITE_UTF8_ZT (src/context.rs)
-        todo src/raw_statement.rs:263 sqlite3_normalized_sql (https://sqlite.org/c3ref/expanded_sql.html) // 3.27.0 + SQLITE_ENABLE_NORMA…
-        todo src/serialize.rs:190 Settle the mark in src/serialize.rs: /* TODO
-        todo src/session.rs:132 Settle what is marked as to do in src/session.rs
-        todo src/statement.rs:668 SQLITE_UTF8_ZT (src/statement.rs)
-        todo src/types/to_sql.rs:253 Include the values in the error message."#]],
+            entry src/lib.rs
+            build: cargo build
+            test: cargo test
+            fixme src/collation.rs:89 How ? (src/collation.rs)
+            fixme src/column.rs:196 Settle the mark in src/column.rs: // FIXME
+            fixme src/params.rs:179 not public api, might not need to expose.
+            fixme src/row.rs:54 Hide FallibleStreamingIterator::map (src/row.rs)
+            fixme src/types/serde_json.rs:54 Settle the mark in src/types/serde_json.rs: _ => return Err(FromSqlError::InvalidType), // FIXME
+            todo src/collation.rs:136 validate (src/collation.rs)
+            todo src/context.rs:73 SQLITE_UTF8_ZT (src/context.rs)
+            todo src/raw_statement.rs:263 sqlite3_normalized_sql (https://sqlite.org/c3ref/expanded_sql.html) // 3.27.0 + SQLITE_ENABLE_NORMA…
+            todo src/serialize.rs:190 Settle the mark in src/serialize.rs: /* TODO
+            todo src/session.rs:132 Validate: same struct (src/session.rs)
+            todo src/session.rs:401 enum ? Delete, Insert, Update, ...
+            todo src/session.rs:749 Validate: n = 0 may not mean the reader will always no longer be able to"#]],
     );
 }
 

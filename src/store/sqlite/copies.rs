@@ -66,6 +66,14 @@ pub fn inspect(path: &Path) -> Kept<Found> {
     if said != "ok" {
         return Err(StoreError::Damaged(said.into()));
     }
+    if super::schema::demand_current(&connection).is_ok() {
+        let mut statement = connection.prepare("SELECT name FROM sqlite_schema").map_err(translated)?;
+        let names = statement.query_map([], |row| row.get(0)).map_err(translated)?;
+        let names = names.collect::<rusqlite::Result<Vec<String>>>().map_err(translated)?;
+        if let Some(name) = super::schema::missing(&names)?.first() {
+            return Err(StoreError::Damaged(format!("{name} is not there").into()));
+        }
+    }
     super::schema::known_format(&connection)?;
     let generation = "SELECT generation, revision FROM board";
     connection
@@ -88,6 +96,11 @@ pub struct Found {
     pub generation: String,
     /// Its revision.
     pub revision: u64,
+}
+
+/// The board's row of a copy.
+pub fn board_of(path: &Path) -> Kept<Board> {
+    SqliteStore::open_copy(path)?.begin(Access::Read)?.board()
 }
 
 /// How many tasks a copy has, and how many its board's row counted.

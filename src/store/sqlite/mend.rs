@@ -6,7 +6,7 @@
 use rusqlite::params;
 
 use super::open::SqliteTransaction;
-use crate::domain::audit::{Mended, Rule};
+use crate::domain::audit::{Finding, Mended, Rule};
 use crate::domain::graph::CRITICAL_PATH_MOST;
 use crate::store::contract::{Audits as _, Kept};
 
@@ -146,7 +146,8 @@ impl SqliteTransaction<'_> {
         for check in CHECKS {
             self.change(check, [])?;
         }
-        let gone = self.make_readable()?;
+        let mut mended = self.make_readable()?;
+        mended.gone.extend(self.before_a_hole()?);
         while let Some(circle) = self.circle()? {
             let closes = [circle[circle.len() - 1].0, circle[0].0];
             self.change(REMOVE_EDGE, closes)?;
@@ -164,10 +165,23 @@ impl SqliteTransaction<'_> {
             self.change(PUT_SCORE, params![key.0, score])?;
         }
         self.change(COUNT, [])?;
-        let left = self.findings(FOUND_MOST)?.into_iter().filter(|finding| finding.rule != Rule::Archives).collect();
-        Ok(Mended { gone, left })
+        mended.left = self.findings(FOUND_MOST)?;
+        mended.left.retain(|finding| finding.rule != Rule::Archives);
+        Ok(mended)
+    }
+
+    /// The events that go with everything before a hole, and what of it still called.
+    fn before_a_hole(&self) -> Kept<Option<Finding>> {
+        let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let (events, calls) = self.one(BEFORE_A_HOLE, [], counts)?.unwrap_or_default();
+        let detail = format!("{events} before a hole are taken out; {calls} of them still called");
+        Ok((events > 0).then(|| Finding::new(Rule::Events, "events", detail)))
     }
 }
+
+const BEFORE_A_HOLE: &str = "SELECT count(*), count(n.seq) FROM events e LEFT JOIN notifications n \
+     ON n.seq = e.seq AND n.resolved_at IS NULL WHERE e.seq < (\
+     SELECT max(h.seq) FROM events h WHERE NOT EXISTS (SELECT 1 FROM events b WHERE b.seq = h.seq - 1))";
 
 /// So many of what is still wrong are told.
 const FOUND_MOST: usize = 20;

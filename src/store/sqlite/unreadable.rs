@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::columns::limit;
 use super::open::SqliteTransaction;
-use crate::domain::audit::{Finding, Rule};
+use crate::domain::audit::{Finding, Mended, Rule};
 use crate::store::contract::Kept;
 use crate::store::error::StoreError;
 
@@ -202,19 +202,19 @@ impl SqliteTransaction<'_> {
         }
     }
 
-    /// Puts defaults in place of what cannot be read, as few as help; removes what stays unreadable. Says which rows are
-    /// gone.
-    pub(super) fn make_readable(&mut self) -> Kept<Vec<Finding>> {
-        let mut gone = Vec::new();
+    /// Puts defaults in place of what cannot be read, as few as help; removes what stays unreadable.
+    pub(super) fn make_readable(&mut self) -> Kept<Mended> {
+        let mut mended = Mended::default();
         for table in TABLES {
             for (key, error) in self.unreadable_in(table, usize::MAX)? {
-                let helped = table.defaults.iter().any(|default| {
-                    let done = self.change(default, [&key]);
-                    done.is_ok() && (table.read)(self, &key).is_ok()
-                });
-                if !helped {
+                let subject = format!("{} {}", table.name, shown(&key));
+                if self.default_helps(table, &key)? {
+                    let detail = format!("a default is in place of what could not be read: {error}");
+                    mended.defaulted.push(Finding::new(Rule::UnreadableRow, subject, detail));
+                } else {
                     self.change(table.remove, [&key])?;
-                    gone.push(Finding::new(Rule::UnreadableRow, format!("{} {}", table.name, shown(&key)), error));
+                    let detail = format!("it could not be read: {error}");
+                    mended.gone.push(Finding::new(Rule::UnreadableRow, subject, detail));
                 }
             }
         }
@@ -226,12 +226,32 @@ impl SqliteTransaction<'_> {
         ] {
             if is_bad {
                 self.change(clear, [])?;
-                gone.push(Finding::new(Rule::UnreadableRow, name, "the whole table"));
+                mended.gone.push(Finding::new(Rule::UnreadableRow, name, "the whole table could not be read"));
             }
         }
         self.change("DELETE FROM verdicts WHERE verdict NOT IN ('approved', 'changes_requested')", [])?;
         self.change("UPDATE board SET preflighted = 0 WHERE NOT EXISTS (SELECT 1 FROM preflight)", [])?;
-        Ok(gone)
+        Ok(mended)
+    }
+
+    /// Puts one default in its place where one is enough, so that what reads stays; else as many as it takes.
+    fn default_helps(&self, table: &Table, key: &str) -> Kept<bool> {
+        let tried = |default: &str| {
+            let done = self.change(default, [key]);
+            done.is_ok() && (table.read)(self, key).is_ok()
+        };
+        for default in table.defaults {
+            self.change("SAVEPOINT one_default", [])?;
+            let helped = tried(default);
+            if !helped {
+                self.change("ROLLBACK TO one_default", [])?;
+            }
+            self.change("RELEASE one_default", [])?;
+            if helped {
+                return Ok(true);
+            }
+        }
+        Ok(table.defaults.iter().any(|default| tried(default)))
     }
 }
 
