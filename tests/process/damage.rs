@@ -311,10 +311,66 @@ fn an_old_copy_of_the_board_is_noticed() {
     std::fs::write(project.plan("coordination.db"), old).unwrap();
     project.refused(&["claim-next", "--thread-key", "ann"], 9, "rolled_back");
     project.refused(&["tasks"], 9, "rolled_back");
+    let repair = project.run(&["validate", "--repair", "--json"]);
+    assert_eq!(repair.json()["repair"]["kept"], Value::Null, "a repair does not make a board of it: {repair:?}");
+    project.refused(&["tasks"], 9, "rolled_back");
     let file = project.plan("coordination.db");
     project.ok(&["restore", file.to_str().unwrap(), "--as-human"]);
     project.ok(&["init-agent", "--thread-key", "ann"]);
     project.ok(&["claim-next", "--thread-key", "ann"]);
+}
+
+#[test]
+fn an_old_copy_that_lacks_only_a_window_is_noticed_too() {
+    let project = board();
+    let old = std::fs::read(project.plan("coordination.db")).unwrap();
+    project.ok(&["init-agent", "--thread-key", "carl"]);
+    let revision = project.revisions();
+    std::fs::write(project.plan("coordination.db"), old).unwrap();
+    assert_ne!(project.revisions(), revision);
+    project.refused(&["claim-next", "--thread-key", "ben"], 9, "rolled_back");
+}
+
+#[test]
+fn what_reads_stays_beside_what_does_not() {
+    let project = board();
+    sql(
+        &project,
+        "UPDATE tasks SET labels = '{\"kind\":\"x\"}', candidates = '{\"depends_on\":[\"t1\"],\"owned_paths\":[]}', \
+         owned_paths = '[\"src\"]', parent = 'no such name!' WHERE module = 't8'",
+    );
+    let repair = project.run(&["validate", "--repair", "--json"]).json();
+    let lost = list(&repair["repair"]["lost"]);
+    assert!(lost.len() == 1 && lost[0].contains("a default is in place"), "{lost:?}");
+    let read = |column: &str| {
+        let sql = format!("SELECT coalesce({column}, '') FROM tasks WHERE module = 't8'");
+        project.db().query_row(&sql, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    let kept = [read("labels"), read("owned_paths"), read("parent")];
+    assert_eq!(kept, ["{\"kind\":\"x\"}", "[\"src\"]", ""]);
+    assert!(read("candidates").contains("t1"));
+    project.must_be_sound();
+}
+
+#[test]
+fn a_repair_takes_rows_from_no_other_board() {
+    let (project, other) = (board(), board());
+    other.ok(&["backup", "theirs.db"]);
+    project.ok(&["backup", "ours.db"]);
+    let theirs = other.root.join("theirs.db").to_string_lossy().into_owned();
+    zero(&project, root_of(&project, "tasks"), 1);
+    project.refused(&["validate", "--repair", "--backup", &theirs], 4, "other_generation");
+    project.ok(&["validate", "--repair", "--backup", "ours.db"]);
+    project.must_be_sound();
+}
+
+#[test]
+fn a_copy_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = board();
+    project.ok(&["backup", "copy.db"]);
+    let mode = std::fs::metadata(project.root.join("copy.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

@@ -96,6 +96,13 @@ fn git_asks_before_a_commit_and_leaves_other_hooks_alone() {
     assert!(project.root.join("ran-before").exists());
     project.ok(&["hooks", "uninstall"]);
     assert_eq!(std::fs::read_to_string(&hook).unwrap(), mine, "it is as it was");
+    std::fs::remove_file(&hook).unwrap();
+    project.ok(&["hooks", "install"]);
+    let more = format!("{}\ntouch more\n", std::fs::read_to_string(&hook).unwrap());
+    std::fs::write(&hook, &more).unwrap();
+    project.refused(&["hooks", "install"], 4, "file_exists");
+    project.ok(&["hooks", "uninstall"]);
+    assert_eq!(std::fs::read_to_string(&hook).unwrap(), more, "what somebody wrote into it is not ours");
     assert!(project.ok(&["hooks", "uninstall"]).contains("is not what callboard wrote: it stays"));
 }
 
