@@ -321,13 +321,15 @@ fn an_old_copy_of_the_board_is_noticed() {
 }
 
 #[test]
-fn an_old_copy_that_lacks_only_a_window_is_noticed_too() {
+fn an_old_copy_that_lacks_only_a_heartbeat_is_noticed_too() {
     let project = board();
     let old = std::fs::read(project.plan("coordination.db")).unwrap();
-    project.ok(&["init-agent", "--thread-key", "carl"]);
-    let revision = project.revisions();
+    let revision = |column: &str| project.count(&format!("SELECT {column} FROM board"));
+    let (before, presence) = (revision("revision"), revision("presence"));
+    let token = project.json(&["claim", "t0", "--thread-key", "ann"])["lease"]["token"].as_str().unwrap().to_owned();
+    project.ok(&["heartbeat", "t0", "--thread-key", "ann", "--lease-token", &token]);
+    assert!(revision("revision") == before && revision("presence") > presence);
     std::fs::write(project.plan("coordination.db"), old).unwrap();
-    assert_ne!(project.revisions(), revision);
     project.refused(&["claim-next", "--thread-key", "ben"], 9, "rolled_back");
 }
 
