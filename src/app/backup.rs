@@ -152,7 +152,7 @@ impl App {
         let order =
             mutation::Order { naming: Naming::Drawn, ..self.whole(&order, request, place, host).map_err(unread)? };
         let back = Return {
-            generation: self.settings.entropy.hex(4).map_err(|error| unread(refusal(&error)))?,
+            generation: self.nonce().map_err(unread)?,
             revision: pulse::target(&place.internal()).map_or(0, |shown| shown.revision),
             journal: place.file.journal,
             kind,

@@ -19,6 +19,7 @@ use crate::board::caller::Caller;
 use crate::board::history::{EventView, event_view};
 use crate::board::mutation::{self, Answer, Pulse, Refused};
 use crate::domain::audit::{Finding, Mended};
+use crate::domain::board::Board;
 use crate::domain::event::EventKind;
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Code, Refusal};
@@ -75,8 +76,7 @@ impl App {
         if audit.is_broken {
             self.rebuild(&place, held, &host, backup, caller, &mut repaired)?;
         } else {
-            let anew = audit.findings.iter().any(|finding| finding.rule.may_have_lost());
-            self.mend_in_place(&place, held, &host, anew, caller, &mut repaired)?;
+            self.mend_in_place(&place, held, &host, caller, &mut repaired)?;
         }
         Ok(repaired)
     }
@@ -88,16 +88,16 @@ impl App {
         place: &Place,
         held: Held,
         host: &Host,
-        anew: bool,
         caller: &Caller,
         repaired: &mut Repaired,
     ) -> Result<(), Refused> {
         let mut store = self.store(place, &held).map_err(unread)?;
         let board = store.begin(Access::Read)?.board()?;
         refuse_copy(place, &board).map_err(unread)?;
-        let generation = anew.then(|| self.nonce()).transpose().map_err(unread)?;
+        let generation = self.nonce().map_err(unread)?;
         let order = Order::presence("repair", caller);
         let whole = self.whole(&order, self.drawn().map_err(unread)?, place, host).map_err(unread)?;
+        let fresh = generation.clone();
         let ring = |told: &Pulse| drop(pulse::ring(place, &self.settings, told, &host.id));
         let mut mended = None;
         let at_once = mutation::commit(
@@ -105,7 +105,7 @@ impl App {
             &whole,
             &self.names(),
             |turn| {
-                mended = Some(turn.mend_rows(generation)?);
+                mended = Some(turn.mend_rows(fresh)?);
                 Ok(Answer::done(()))
             },
             |_, _| {},
@@ -117,19 +117,23 @@ impl App {
         }
         let mut transaction = store.begin(Access::Write)?;
         let mended = transaction.mend()?;
+        // With the rows: fewer events than were told of, and of the same generation, would pass for an old copy.
+        let after = transaction.board()?;
+        if after.tells_otherwise(&board) {
+            transaction.put_board(&Board { generation, ..after })?;
+        }
         transaction.commit()?;
         repaired.take(mended);
         drop(store);
         drop(held);
-        self.tell(caller, anew, repaired)
+        self.tell(caller, repaired)
     }
 
     /// The revision and the event of a repair that kept everything.
-    fn tell(&self, caller: &Caller, anew: bool, repaired: &Repaired) -> Result<(), Refused> {
-        let generation = anew.then(|| self.nonce()).transpose().map_err(unread)?;
+    fn tell(&self, caller: &Caller, repaired: &Repaired) -> Result<(), Refused> {
         let data = json!({"rebuilt": repaired.rebuilt, "still_wrong": repaired.left.len()});
         self.commit(&Order::presence("repair", caller), |turn| {
-            turn.note_repair(generation, data);
+            turn.note_repair(data);
             Ok(Answer::done(()))
         })?;
         Ok(())
@@ -155,7 +159,7 @@ impl App {
         }
         drop(held);
         if result? {
-            self.tell(caller, false, repaired)?;
+            self.tell(caller, repaired)?;
         }
         Ok(())
     }
@@ -192,15 +196,12 @@ impl App {
         let mended = copies::mend_copy(drafted)?;
         let after = copies::task_counts(drafted)?;
         // A copy of an earlier time is no whole board, however well it reads.
-        let is_present = copies::board_of(drafted).is_ok_and(|board| refuse_copy(place, &board).is_ok());
+        let board = copies::board_of(drafted)?;
+        let is_present = refuse_copy(place, &board).is_ok();
         let is_whole =
             is_present && has_row && !filled && mended.gone.is_empty() && !saved.iter().any(Saved::is_a_loss);
         repaired.take(mended);
         if is_whole {
-            let board = {
-                let mut store = SqliteStore::open_copy(drafted)?;
-                store.begin(Access::Read)?.board()?
-            };
             self.put_in_place(place, held, host, drafted, &board).map_err(unread)?;
             return Ok(true);
         }

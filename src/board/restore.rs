@@ -154,25 +154,26 @@ impl Turn<'_> {
     }
 
     /// Mends the rows of this board, and tells of it. Refuses where this turn has told of something already: its numbers would
-    /// not fit any more.
-    pub fn mend_rows(&mut self, generation: Option<String>) -> Result<Mended, Refusal> {
+    /// not fit any more. The board takes the new `generation` where what was told before is not what is there now.
+    pub fn mend_rows(&mut self, generation: String) -> Result<Mended, Refusal> {
         if !self.events.is_empty() {
             return Err(Refusal::new(Code::Internal, "something was told before the rows were mended"));
         }
         let mended = self.store.mend()?;
         let rows = self.store.board()?;
+        if rows.tells_otherwise(&self.board) {
+            self.board.generation = generation;
+        }
         (self.board.counts, self.board.pending) = (rows.counts, rows.pending);
         (self.board.event_seq, self.board.pruned_through) = (rows.event_seq, rows.pruned_through);
         let data = json!({"rebuilt": false, "still_wrong": mended.left.len()});
-        self.note_repair(generation, data);
+        self.note_repair(data);
         Ok(mended)
     }
 
-    /// What was mended in place. The rows are changed already; this is the revision of it. A new `generation` where what was
-    /// told before may not be what is there now.
-    pub fn note_repair(&mut self, generation: Option<String>, data: Value) {
+    /// What was mended in place. The rows are changed already; this is the revision of it.
+    pub fn note_repair(&mut self, data: Value) {
         self.comes_from(Source::Repair);
-        self.board.generation = generation.unwrap_or_else(|| self.board.generation.clone());
         self.touched = Touched::State;
         self.board_event(EventKind::Repaired, None, data);
     }

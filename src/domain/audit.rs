@@ -72,11 +72,6 @@ impl Rule {
             Self::Archives => "nothing: the archive is what is left of its events",
         }
     }
-
-    /// True where what it breaks may have cost facts: then leases, windows and cursors of before count no more.
-    pub fn may_have_lost(self) -> bool {
-        matches!(self, Self::Integrity | Self::Events)
-    }
 }
 
 /// What mending came to.

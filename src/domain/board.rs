@@ -75,6 +75,13 @@ pub struct Board {
     pub copied_at: Option<Millis>,
 }
 
+impl Board {
+    /// True where its events are not those that `before` told of: readers of before would miss some, or meet one twice.
+    pub fn tells_otherwise(&self, before: &Self) -> bool {
+        (self.event_seq, self.pruned_through) != (before.event_seq, before.pruned_through)
+    }
+}
+
 /// How much waits for somebody, and how much ever did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {

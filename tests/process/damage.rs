@@ -355,6 +355,20 @@ fn what_reads_stays_beside_what_does_not() {
 }
 
 #[test]
+fn lost_events_beside_rows_that_nobody_can_read_are_no_old_copy() {
+    let project = board();
+    sql(
+        &project,
+        "DELETE FROM events WHERE seq > (SELECT max(seq) - 2 FROM events); UPDATE leases SET agent = 'no such name!'; \
+         UPDATE leases SET deadline = 0; UPDATE sessions SET workspace = '['",
+    );
+    let mended = project.run(&["validate", "--repair", "--json"]);
+    assert_eq!(mended.json()["sound"], true, "{mended:?}");
+    project.ok(&["init-agent", "--thread-key", "ann"]);
+    project.must_be_sound();
+}
+
+#[test]
 fn a_repair_takes_rows_from_no_other_board() {
     let (project, other) = (board(), board());
     other.ok(&["backup", "theirs.db"]);

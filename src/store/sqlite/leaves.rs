@@ -12,6 +12,8 @@ use std::path::Path;
 
 use rusqlite::types::Value;
 
+use super::transplant::{page_size, pair, word};
+
 /// A page that holds rows of a table.
 const LEAF: u8 = 0x0d;
 /// Its header, in bytes.
@@ -34,7 +36,7 @@ pub(super) type Row = (i64, Vec<Value>);
 impl Leaves {
     /// The pages of a file. The page size is that of `like`, because the file's own header may be gone.
     pub(super) fn open(path: &Path, like: &Path) -> io::Result<Self> {
-        let size = super::transplant::page_size(&File::open(like)?)?;
+        let size = page_size(&File::open(like)?)?;
         let file = File::open(path)?;
         let pages = u32::try_from(file.metadata()?.len() / size as u64).unwrap_or(u32::MAX);
         Ok(Self { file, size, pages })
@@ -159,14 +161,6 @@ fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
         }
     }
     None
-}
-
-fn pair(bytes: &[u8], at: usize) -> Option<usize> {
-    bytes.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]))
 }
 
 #[cfg(test)]

@@ -63,8 +63,17 @@ fn offset(number: u32, size: usize) -> u64 {
 
 /// The pages that an interior page points at.
 fn children(page: &[u8], begin: usize) -> Vec<u32> {
-    let pair = |at: usize| page.get(at..at + 2).map_or(0, |two| usize::from(u16::from_be_bytes([two[0], two[1]])));
-    let number = |at: usize| page.get(at..at + 4).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]));
-    let cells = (0..pair(begin + 3)).filter_map(|cell| number(pair(begin + INTERIOR_HEADER + 2 * cell)));
-    cells.chain(number(begin + 8)).filter(|page| *page > 1).collect()
+    let place = |at: usize| pair(page, at).unwrap_or(0);
+    let cells = (0..place(begin + 3)).filter_map(|cell| word(page, place(begin + INTERIOR_HEADER + 2 * cell)));
+    cells.chain(word(page, begin + 8)).filter(|page| *page > 1).collect()
+}
+
+/// Two bytes of a page as a number.
+pub(super) fn pair(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])))
+}
+
+/// Four bytes of a page as a number.
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4).map(|four| u32::from_be_bytes([four[0], four[1], four[2], four[3]]))
 }
