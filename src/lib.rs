@@ -10,11 +10,15 @@
 //! | 3 | [`projection`]: the pages. [`watch`]: waiting. [`intake`]: plans, and looks at a project |
 //! | 4 | [`app`]: finding a board, its place and its locks, one operation on it |
 //! | 5 | [`ops`]: the catalogue of operations, the same for every door |
+//! | 6 | [`bridge`]: where asynchronous doors meet the synchronous core
+//! | 7 | [`dispatch`]: HTTP, streams and the live page
 //! | 8 | [`cli`]: parse, call one operation, render |
 
 pub mod app;
 pub mod board;
+pub mod bridge;
 pub mod cli;
+pub mod dispatch;
 pub mod domain;
 pub mod intake;
 pub mod ops;

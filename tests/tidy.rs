@@ -32,7 +32,8 @@ const FLOORS: &[(&str, u32)] = &[
 /// What may appear only in these places: the beginning of a path, after `src/`.
 const ONLY_HERE: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"PRAGMA "], &["store/sqlite/"]),
-    (&["axum::", "tower::"], &["dispatch/"]),
+    (&["axum::", "tower::", "hyper::", "rustls::"], &["dispatch/"]),
+    (&["ureq::"], &["cli/client.rs"]),
     (&["rmcp::"], &["mcp/"]),
     (&["notify::"], &["watch/"]),
     (&["signal_hook"], &["platform/"]),

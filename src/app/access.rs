@@ -1,22 +1,21 @@
 //! One operation on one board: the order of every change and of every look.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 
 use super::backup::refuse_copy;
 use super::error::refusal;
 use super::locate;
 use super::locks::{self, Held};
+use super::order::{Changed, Order, Seen, digest};
 use super::place::Place;
 use super::pulse;
 use super::settings::Settings;
+use super::together::Group;
 use crate::board::caller::Caller;
 use crate::board::look::{Look, Moment};
-use crate::board::mutation::{self, Answer, Committed, LateResult, Naming, Pulse, Refused};
+use crate::board::mutation::{self, Answer, Committed, Naming, Pulse, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Turn};
 use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
@@ -30,106 +29,19 @@ use crate::platform::host::Host;
 use crate::projection::render::Drawing;
 use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
 use crate::store::{Access, Store as _, Transaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// The place file changes at most once in a board's life.
 const PLACE_TRIES: usize = 3;
 
 /// A process's way to its board.
-#[derive(Debug)]
 pub struct App {
     /// What the process takes from its environment.
     pub settings: Settings,
     /// Whoever is told how far a long look is.
     pub progress: fn(Progress),
-}
-
-/// A mutation as a door orders it.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// The operation's name.
-    pub operation: &'static str,
-    /// Its arguments, as JSON.
-    pub arguments: String,
-    /// Who calls.
-    pub caller: Caller,
-    /// The name of the request, if it has one.
-    pub request_id: Option<RequestId>,
-    /// The revision that the board must have.
-    pub expected_revision: Option<u64>,
-    /// What is kept if the lease turns out to be gone.
-    pub late: Option<LateResult>,
-}
-
-impl Order {
-    /// Presence that no request id is for.
-    pub fn presence(operation: &'static str, caller: &Caller) -> Self {
-        Self {
-            operation,
-            arguments: String::new(),
-            caller: caller.clone(),
-            request_id: None,
-            expected_revision: None,
-            late: None,
-        }
-    }
-}
-
-impl mutation::Digest for Order {
-    fn of(&self, identity: &str) -> String {
-        digest(&[self.operation, &self.arguments, identity])
-    }
-}
-
-fn digest(parts: &[&str]) -> String {
-    let mut sha = Sha256::new();
-    for part in parts {
-        sha.update(part.len().to_le_bytes());
-        sha.update(part.as_bytes());
-    }
-    hexadecimal(&sha.finalize()[..16])
-}
-
-/// Bytes as people write them.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        use std::fmt::Write as _;
-        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
-        hex
-    })
-}
-
-/// What a mutation came to.
-#[derive(Clone, Debug)]
-pub struct Changed<T> {
-    /// The answer.
-    pub answer: Answer<T>,
-    /// The revision of the board after it.
-    pub revision: u64,
-    /// The name of the request.
-    pub request_id: RequestId,
-    /// What is worth saying.
-    pub warnings: Vec<String>,
-    /// True when it had been done before.
-    pub replayed: bool,
-    /// True when the pages do not show it yet.
-    pub projection_behind: bool,
-}
-
-/// What a look found.
-#[derive(Clone, Debug)]
-pub struct Seen<T> {
-    /// The answer.
-    pub answer: Answer<T>,
-    /// The revision of the board that was looked at.
-    pub revision: u64,
-}
-
-impl<T> Seen<T> {
-    /// The same with another reply.
-    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Seen<U> {
-        let Answer { outcome, reply } = self.answer;
-        Seen { answer: Answer { outcome, reply: map(reply) }, revision: self.revision }
-    }
+    pub(super) group: RefCell<Option<Group>>,
 }
 
 /// Names from the system's randomness.
@@ -152,6 +64,11 @@ impl Names for Draw<'_> {
 }
 
 impl App {
+    /// A way to the board that these settings mean.
+    pub fn new(settings: Settings, progress: fn(Progress)) -> Self {
+        Self { settings, progress, group: RefCell::new(None) }
+    }
+
     /// The board's place. Refuses with `no_board`, `wrong_place` and their like.
     pub fn place(&self) -> Result<Place, Refusal> {
         Place::open(&locate::project(&self.settings)?, &self.settings)
@@ -178,11 +95,15 @@ impl App {
     ) -> Result<Changed<T>, Refused> {
         let host = self.host().map_err(unread)?;
         let request_id = self.request_id(order).map_err(unread)?;
+        if self.is_together() {
+            return self.commit_together(order, request_id, work);
+        }
         let mut first = None;
         let (place, committed) = {
             let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
             let mut store = self.store(&place, &held).map_err(unread)?;
-            let whole = self.whole(order, request_id.clone(), &place, &host).map_err(unread)?;
+            let moment = self.storage_moment(&place, &host).map_err(unread)?;
+            let whole = Self::whole(order, request_id.clone(), moment);
             let showing = |transaction: &dyn Transaction, committed: &Committed<T>| {
                 // Somebody who waits for the lock shows what comes of both.
                 if Self::pages_are_due(&place, committed) && !held.is_waited_for() {
@@ -239,22 +160,34 @@ impl App {
         caller: &Caller,
         look: impl FnOnce(&Look<'_>, &Place) -> Result<Answer<T>, Refusal>,
     ) -> Result<Seen<T>, Refused> {
+        if self.is_together() {
+            return self.look_together(caller, look);
+        }
         let host = self.host().map_err(unread)?;
         let (place, held) = self.locked_to_read(&host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
+        let seen = Self::look_in(&mut store, &place, caller, &self.own_moment(&host), look)?;
+        drop(store);
+        drop(held);
+        Ok(seen)
+    }
+
+    pub(super) fn look_in<T>(
+        store: &mut SqliteStore,
+        place: &Place,
+        caller: &Caller,
+        moment: &Moment,
+        look: impl FnOnce(&Look<'_>, &Place) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Seen<T>, Refused> {
         let transaction = store.begin(Access::Read)?;
-        let moment = self.own_moment(&host);
-        let seen = Look::begin(&*transaction, caller, &moment).map_err(|refusal| {
+        let seen = Look::begin(&*transaction, caller, moment).map_err(|refusal| {
             let revision = transaction.board().ok().map(|board| board.revision);
             Refused { refusal, revision }
         })?;
         let revision = seen.board().revision;
-        refuse_copy(&place, seen.board()).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
-        let answer = look(&seen, &place).map_err(|refusal| Refused { refusal, revision: Some(revision) })?;
-        drop(seen);
-        drop(transaction);
-        drop(store);
-        drop(held);
+        let refused = |refusal| Refused { refusal, revision: Some(revision) };
+        refuse_copy(place, seen.board()).map_err(refused)?;
+        let answer = look(&seen, place).map_err(refused)?;
         Ok(Seen { answer, revision })
     }
 
@@ -268,28 +201,22 @@ impl App {
         let request_id = self.request_id(order).map_err(unread)?;
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
-        let whole = self.whole(order, request_id, &place, &host).map_err(unread)?;
+        let whole = Self::whole(order, request_id, self.storage_moment(&place, &host).map_err(unread)?);
         let (answer, revision) = mutation::rehearse(&mut store, &whole, &self.names(), work)?;
         Ok(Seen { answer, revision })
     }
 
-    pub(super) fn whole<'a>(
-        &self,
-        order: &'a Order,
-        request_id: RequestId,
-        place: &Place,
-        host: &Host,
-    ) -> Result<mutation::Order<'a>, Refusal> {
-        Ok(mutation::Order {
+    pub(super) fn whole(order: &Order, request_id: RequestId, moment: Moment) -> mutation::Order<'_> {
+        mutation::Order {
             operation: order.operation,
             digest: order,
             caller: &order.caller,
             request_id,
             naming: if order.request_id.is_some() { Naming::Given } else { Naming::Drawn },
             expected_revision: order.expected_revision,
-            moment: self.storage_moment(place, host)?,
+            moment,
             late: order.late.clone(),
-        })
+        }
     }
 
     fn request_id(&self, order: &Order) -> Result<RequestId, Refusal> {
@@ -315,6 +242,7 @@ impl App {
 
     /// The same for the board of a project that is known.
     pub(super) fn locked_at(&self, project: &Path, share: Share, host: &Host) -> Result<(Place, Held), Refusal> {
+        self.refuse_together()?;
         let deadline = Deadline::after(self.settings.lock_timeout);
         for _ in 0..PLACE_TRIES {
             let place = Place::open(project, &self.settings)?;

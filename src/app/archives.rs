@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::access::{App, Order, hexadecimal, unread};
+use super::access::{App, unread};
 use super::error::refusal;
 use super::locks;
+use super::order::{Order, hexadecimal};
 use super::place::Place;
 use crate::board::caller::Caller;
 use crate::board::history::EventView;

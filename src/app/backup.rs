@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::access::{App, Order, unread};
+use super::access::{App, unread};
 use super::error::refusal;
 use super::locate::DATABASE;
 use super::locks::Held;
+use super::order::Order;
 use super::place::Place;
 use super::pulse;
 use crate::board::caller::Caller;
@@ -149,8 +150,10 @@ impl App {
         let mut store = SqliteStore::open_copy(path)?;
         let order = Order::presence(kind.as_str(), caller);
         let request = self.drawn().map_err(unread)?;
-        let order =
-            mutation::Order { naming: Naming::Drawn, ..self.whole(&order, request, place, host).map_err(unread)? };
+        let order = mutation::Order {
+            naming: Naming::Drawn,
+            ..Self::whole(&order, request, self.storage_moment(place, host).map_err(unread)?)
+        };
         let back = Return {
             generation: self.nonce().map_err(unread)?,
             revision: pulse::target(&place.internal()).map_or(0, |shown| shown.revision),

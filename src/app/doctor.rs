@@ -108,7 +108,7 @@ impl App {
         let again = self.settings.again();
         let progress = self.progress;
         // A dead mount answers nobody.
-        let place = match within(PROBE, move || again.and_then(|settings| App { settings, progress }.place())) {
+        let place = match within(PROBE, move || again.and_then(|settings| App::new(settings, progress).place())) {
             Some(Ok(place)) => place,
             Some(Err(refusal)) => {
                 checks.refused("place", "board", &refusal);

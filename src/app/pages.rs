@@ -10,7 +10,7 @@ use super::pulse;
 use crate::board::caller::Caller;
 use crate::board::inbox::DIRECTORY;
 use crate::board::look::Look;
-use crate::board::mutation::{Committed, Refused};
+use crate::board::mutation::{Committed, Pulse, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::Touched;
 use crate::domain::refusal::{Code, Refusal};
@@ -71,10 +71,19 @@ impl App {
         first: Option<Drawing>,
         warnings: &mut Vec<String>,
     ) -> bool {
-        let Some(pulse) = &committed.pulse else { return false };
-        if !Self::pages_are_due(place, committed) {
-            return false;
-        }
+        let due = committed.pulse.as_ref().filter(|_| Self::pages_are_due(place, committed));
+        due.is_some_and(|pulse| self.show_pulse(place, host, pulse, first, warnings))
+    }
+
+    /// The same for what the board was last told to be.
+    pub(super) fn show_pulse(
+        &self,
+        place: &Place,
+        host: &Host,
+        pulse: &Pulse,
+        first: Option<Drawing>,
+        warnings: &mut Vec<String>,
+    ) -> bool {
         let shown = self.desk(place, host).map_err(ProjectionError::from).and_then(|desk| {
             let target =
                 Target { generation: pulse.generation.clone(), revision: pulse.revision, presence: pulse.presence };

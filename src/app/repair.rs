@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::access::{App, Order, unread};
+use super::access::{App, unread};
 use super::backup::refuse_copy;
 use super::error::refusal;
 use super::locks::Held;
+use super::order::Order;
 use super::place::Place;
 use super::pulse;
 use super::validate::Audit;
@@ -96,7 +97,8 @@ impl App {
         refuse_copy(place, &board).map_err(unread)?;
         let generation = self.nonce().map_err(unread)?;
         let order = Order::presence("repair", caller);
-        let whole = self.whole(&order, self.drawn().map_err(unread)?, place, host).map_err(unread)?;
+        let whole =
+            Self::whole(&order, self.drawn().map_err(unread)?, self.storage_moment(place, host).map_err(unread)?);
         let fresh = generation.clone();
         let ring = |told: &Pulse| drop(pulse::ring(place, &self.settings, told, &host.id));
         let mut mended = None;

@@ -1,6 +1,7 @@
 //! Waiting for the board: an ear at its place, and the clock that a waiting process keeps going.
 
-use super::access::{App, Order, unread};
+use super::access::{App, unread};
+use super::order::Order;
 use super::pulse;
 use crate::board::caller::Caller;
 use crate::board::mutation::{Answer, Outcome, Refused};

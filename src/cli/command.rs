@@ -3,11 +3,13 @@
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
 
+use super::client::{Address, Client};
 use super::facts;
 use super::help;
 use super::out::{Color, Out};
 use super::render::Render;
-use super::{completions, files, pages, skill, streaming, waiting};
+use super::waiting::Board;
+use super::{completions, files, pages, serve, skill, streaming};
 use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::domain::id::{AgentId, SessionId};
@@ -16,6 +18,15 @@ use crate::ops::call::Shared as _;
 use crate::ops::events::{Events, Notifications};
 use crate::ops::texts::json_of;
 use crate::ops::{Group, Kind, Operation};
+
+/// The way of a command line to a board.
+#[derive(Clone, Copy)]
+pub(super) struct Door<'a> {
+    /// This machine, and its directory.
+    pub app: &'a App,
+    /// The server that was named.
+    pub server: Option<&'a Address>,
+}
 
 /// An operation at this door.
 pub(super) struct Entry {
@@ -28,7 +39,7 @@ pub(super) struct Entry {
     /// Adds its arguments to a command.
     pub augment: fn(Command) -> Command,
     /// Runs it.
-    pub run: fn(&ArgMatches, &App, &mut Out) -> Exit,
+    pub run: fn(&ArgMatches, Door<'_>, &mut Out) -> Exit,
 }
 
 macro_rules! table {
@@ -75,7 +86,12 @@ pub(super) fn whole() -> Command {
 /// Commands that are no operations: they are about files of this machine, or this manual.
 fn outside() -> impl Iterator<Item = Command> {
     let names = std::iter::once(completions::names_command());
-    files::commands().into_iter().chain(skill::commands()).chain(pages::commands()).chain(names)
+    files::commands()
+        .into_iter()
+        .chain(serve::commands())
+        .chain(skill::commands())
+        .chain(pages::commands())
+        .chain(names)
 }
 
 fn named(entry: &Entry) -> Command {
@@ -86,6 +102,7 @@ fn root() -> Command {
     let root =
         Arg::new("project_root").long("project-root").value_name("DIR").value_parser(value_parser!(std::path::PathBuf));
     let root = from_environment(root, "CALLBOARD_PROJECT_ROOT");
+    let server_url = Arg::new("server_url").long("server-url").value_name("URL");
     Command::new("callboard")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A coordination board that lives in a directory")
@@ -93,6 +110,11 @@ fn root() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(root.global(true).help("The project whose board is meant"))
+        .arg(
+            from_environment(server_url, "CALLBOARD_SERVER_URL")
+                .global(true)
+                .help("The server to ask instead of the directory"),
+        )
         .arg(flag("json", "One JSON object on standard output, also for refusals"))
         .arg(flag("quiet", "No warnings and hints on standard error"))
         .arg(
@@ -121,9 +143,23 @@ pub(super) fn run_line(words: &[String], app: &App, out: &mut Out) -> Exit {
     let matches = lazy().try_get_matches_from(line);
     let entry = matches.as_ref().ok().and_then(|matches| matches.subcommand());
     match entry.and_then(|(name, sub)| Some((find(name)?, sub))) {
-        Some((entry, sub)) => (entry.run)(sub, app, out),
+        Some((entry, sub)) => (entry.run)(sub, Door { app, server: None }, out),
         None => Exit::Usage,
     }
+}
+
+/// The server that a command line or the environment names, with what opens its door.
+#[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+pub(super) fn server(matches: &ArgMatches) -> Option<Address> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let url = matches.get_one::<String>("server_url")?.clone();
+    Some(Address { url, token: token(), authority: variable("CALLBOARD_SERVER_CA").map(Into::into) })
+}
+
+/// The token that the environment gives.
+#[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+pub(super) fn token() -> Option<String> {
+    std::env::var("CALLBOARD_TOKEN").ok().filter(|token| !token.is_empty())
 }
 
 /// True where the environment says which agent acts.
@@ -165,12 +201,12 @@ pub(super) enum Name {
     Stream,
 }
 
-fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
-    ended(try_run::<O>(matches, app, out, Name::Operation), matches, out)
+fn run<O: Operation<Reply: Render>>(matches: &ArgMatches, door: Door<'_>, out: &mut Out) -> Exit {
+    ended(try_run::<O>(matches, door, out, Name::Operation), matches, out)
 }
 
-fn run_stream<O: Operation<Reply: Render>>(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
-    ended(try_run::<O>(matches, app, out, Name::Stream), matches, out)
+fn run_stream<O: Operation<Reply: Render>>(matches: &ArgMatches, door: Door<'_>, out: &mut Out) -> Exit {
+    ended(try_run::<O>(matches, door, out, Name::Stream), matches, out)
 }
 
 fn ended(tried: Result<Exit, Refused>, matches: &ArgMatches, out: &mut Out) -> Exit {
@@ -199,7 +235,7 @@ fn as_caller(hint: String, matches: &ArgMatches) -> String {
 /// The command line is a door like any other: its words become JSON, and the operation is made from that.
 fn try_run<O: Operation<Reply: Render>>(
     matches: &ArgMatches,
-    app: &App,
+    door: Door<'_>,
     out: &mut Out,
     name: Name,
 ) -> Result<Exit, Refused> {
@@ -209,15 +245,17 @@ fn try_run<O: Operation<Reply: Render>>(
     let parsed = O::from_arg_matches(matches).map_err(|error| usage(&error))?;
     let json = json_of(&parsed).map_err(unread)?;
     let operation: O = serde_json::from_value(json).map_err(|error| usage(&error))?;
-    call.fill(facts::gather(app));
-    operation.prepare(&mut call, app)?;
+    call.fill(facts::gather(door.app));
+    let client = door.server.map(|address| Client::new(door.app, address.clone())).transpose().map_err(unread)?;
+    let board = client.as_ref().map_or(Board::Here(door.app), Board::There);
+    operation.prepare(&mut call, board.surroundings())?;
     if O::FOLLOWS
         && let Some(following) = streaming::wanted(matches, name, call.patience()).map_err(unread)?
     {
-        let exit = streaming::follow(operation, &call, app, following, out)?;
+        let exit = streaming::follow(operation, &call, board, following, out)?;
         return Ok(out.ended(exit));
     }
-    let mut done = waiting::run(&operation, &call, app, out)?;
+    let mut done = board.run(&operation, &call, out)?;
     if let Some(complaint) = &mut done.complaint {
         complaint.hint = complaint.hint.take().map(|hint| as_caller(hint, matches));
     }

@@ -13,6 +13,7 @@ pub(super) fn gather(app: &App) -> Facts {
         user: app.settings.user.clone(),
         terminal: std::io::stdin().is_terminal(),
         workspace: git::workspace(&app.settings.directory, &app.settings.host_name),
+        host: None,
         changed_paths: Vec::new(),
         tree: WorkingTree::default(),
     }

@@ -162,7 +162,7 @@ fn settings(tool: Option<&str>) -> String {
 /// What the hooks run: a line of callboard's own, whose answer is translated for whoever asked.
 fn at_moment(moment: &str, app: &App, out: &mut Out) -> Exit {
     let Ok(settings) = app.settings.again() else { return Exit::Done };
-    let app = App { settings: Settings { lock_timeout: PATIENCE, ..settings }, progress: app.progress };
+    let app = App::new(Settings { lock_timeout: PATIENCE, ..settings }, app.progress);
     if app.place().is_err() {
         // No board, or none that this host may use: no business of a hook.
         return Exit::Done;

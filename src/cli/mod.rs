@@ -1,15 +1,18 @@
 //! The command line: parse, call one operation, render. The only printer.
 
+mod client;
 mod command;
 mod completions;
 mod facts;
 mod files;
+mod former;
 mod help;
 mod hooks;
 mod out;
 mod pages;
 mod render;
 mod run;
+mod serve;
 mod skill;
 mod streaming;
 mod table;

@@ -5,13 +5,12 @@ use std::io::{IsTerminal as _, Write as _};
 use serde::Serialize;
 
 use super::render::{Page, Render};
-use crate::board::mutation::{Outcome, Refused};
-use crate::domain::id::RequestId;
+use crate::board::mutation::Refused;
 use crate::domain::refusal::{Exit, Refusal};
 use crate::domain::text;
 use crate::domain::word::words;
 use crate::intake::scan::Progress;
-use crate::ops::Done;
+use crate::ops::{Done, envelope};
 
 words! {
     /// When to colour.
@@ -42,45 +41,6 @@ pub(super) struct Out {
     failed: Option<std::io::Error>,
     /// True once the reader has gone.
     closed: bool,
-}
-
-#[expect(clippy::struct_excessive_bools, reason = "each is a field of the envelope")]
-#[derive(Serialize)]
-struct Answered<'a, T> {
-    ok: bool,
-    revision: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a RequestId>,
-    #[serde(skip_serializing_if = "is_false")]
-    replayed: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    nothing: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    complete: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    projection_behind: bool,
-    #[serde(skip_serializing_if = "no_warnings")]
-    warnings: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a Refusal>,
-    #[serde(flatten)]
-    reply: &'a T,
-}
-
-#[derive(Serialize)]
-struct Denied<'a> {
-    ok: bool,
-    revision: Option<u64>,
-    error: &'a Refusal,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-fn no_warnings(warnings: &&[String]) -> bool {
-    warnings.is_empty()
 }
 
 impl Out {
@@ -134,19 +94,7 @@ impl Out {
     /// Prints an answer.
     pub(super) fn answer<T: Serialize + Render>(&mut self, done: &Done<T>) -> Exit {
         if self.style.json {
-            let answered = Answered {
-                ok: done.complaint.is_none(),
-                revision: done.revision,
-                request_id: done.request_id.as_ref(),
-                replayed: done.replayed,
-                nothing: done.outcome != Outcome::Done,
-                complete: done.outcome == Outcome::Complete,
-                projection_behind: done.projection_behind,
-                warnings: &done.warnings,
-                error: done.complaint.as_ref(),
-                reply: &done.reply,
-            };
-            self.print_json(&answered);
+            self.print_json(&done.answered());
         } else {
             let mut page = Page::new(self.paints());
             done.reply.render(done.outcome, &mut page);
@@ -163,12 +111,7 @@ impl Out {
                 self.complain(complaint);
             }
         }
-        let exit = match (&done.complaint, done.outcome) {
-            (Some(complaint), _) => complaint.code.exit(),
-            (None, Outcome::Done) => Exit::Done,
-            (None, Outcome::Nothing) => Exit::Nothing,
-            (None, Outcome::Complete) => Exit::Complete,
-        };
+        let exit = done.exit();
         if self.failed.is_some()
             && let Some(request) = &done.request_id
         {
@@ -179,9 +122,9 @@ impl Out {
 
     /// Prints a refusal.
     pub(super) fn refuse(&mut self, refused: &Refused) -> Exit {
-        let Refused { refusal, revision } = refused;
+        let refusal = &refused.refusal;
         if self.style.json {
-            self.print_json(&Denied { ok: false, revision: *revision, error: refusal });
+            self.print_json(&envelope::denied(refused));
         } else {
             self.complain(refusal);
         }
@@ -211,8 +154,7 @@ impl Out {
 
     /// Prints a value as one line of JSON.
     pub(super) fn print_json<T: Serialize>(&mut self, value: &T) {
-        let json = serde_json::to_string(value).expect("replies have a JSON form");
-        self.print(&(escaped(&json) + "\n"));
+        self.print(&(envelope::line(value) + "\n"));
     }
 
     #[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
@@ -244,21 +186,4 @@ fn show_progress(progress: Progress) {
     };
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(line.as_bytes()).and_then(|()| stderr.flush());
-}
-
-/// JSON whose strings have no character that could steer a terminal. Outside of strings there is none.
-fn escaped(json: &str) -> String {
-    if !json.chars().any(text::is_unsafe) {
-        return json.to_owned();
-    }
-    let mut out = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if text::is_unsafe(c) {
-            use std::fmt::Write as _;
-            write!(out, "\\u{:04x}", u32::from(c)).expect("writing to a string cannot fail");
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 
-use super::command;
+use super::command::{self, Door};
 use super::completions;
 use super::files;
+use super::former;
 use super::out::{Out, Style};
-use super::{pages, skill};
+use super::{pages, serve, skill};
 use crate::app::doctor::LOCK_PROBE;
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
@@ -49,6 +50,10 @@ fn run(arguments: &[OsString]) -> Exit {
     // Building every subcommand costs a millisecond at each start: first only the one that is meant is built. Help and
     // errors need them all, so then it is parsed again.
     let parsed = command::lazy().try_get_matches_from(arguments);
+    let parsed = parsed.or_else(|error| match former::read(arguments) {
+        Some(line) => command::lazy().try_get_matches_from(line),
+        None => Err(error),
+    });
     let parsed = parsed.or_else(|error| match error.kind() {
         ErrorKind::DisplayVersion => Err(error),
         _ => command::whole().try_get_matches_from(arguments),
@@ -98,11 +103,20 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
         _ => {
             let root = matches.get_one::<PathBuf>("project_root").cloned();
             let app = match Settings::from_environment(root) {
-                Ok(settings) => App { settings, progress: out.progress() },
+                Ok(settings) => App::new(settings, out.progress()),
                 Err(refusal) => return out.refuse(&Refused { refusal, revision: None }),
             };
+            let server = command::server(matches);
             match command::find(name) {
-                Some(entry) => (entry.run)(sub, &app, &mut out),
+                Some(entry) => (entry.run)(sub, Door { app: &app, server: server.as_ref() }, &mut out),
+                None if server.is_some() && name != "names" => {
+                    let message = format!("{name} is about this host, and no operation of a server");
+                    let refusal =
+                        Refusal::new(Code::Usage, message).hint(format!("callboard {name}, without --server-url"));
+                    out.refuse(&Refused { refusal, revision: None })
+                }
+                None if name == "serve" => serve::serve(sub, app, command::token(), &mut out),
+                None if name == "token" => serve::token(sub, &app, &mut out),
                 None if name == "names" => completions::names(sub, &app, &mut out),
                 None => files::run(name, sub, &app, &mut out),
             }

@@ -7,8 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::command::Name;
 use super::out::Out;
 use super::render;
-use super::waiting;
-use crate::app::App;
+use super::waiting::Board;
 use crate::board::history::EventView;
 use crate::board::mutation::{Outcome, Refused};
 use crate::domain::refusal::{Code, Exit, Refusal};
@@ -60,7 +59,7 @@ pub(super) fn wanted(
 pub(super) fn follow<O: Operation>(
     mut operation: O,
     call: &O::Call,
-    app: &App,
+    board: Board<'_>,
     following: Following,
     out: &mut Out,
 ) -> Result<Exit, Refused> {
@@ -68,11 +67,11 @@ pub(super) fn follow<O: Operation>(
     let mut printed = 0;
     loop {
         let until = Deadline::after(following.silence.unwrap_or(FOR_LONG));
-        let mut done = operation.run(call, app)?;
+        let mut done = board.look(&operation, call)?;
         out.warn(&done.warnings);
         let mut entries = operation.follow(done.reply);
         if entries.is_empty() {
-            done = waiting::wait(&operation, call, app, until, out)?;
+            done = board.wait(&operation, call, until, out)?;
             if done.outcome == Outcome::Nothing && following.silence.is_some() {
                 return Ok(if printed > 0 { Exit::Done } else { Exit::Nothing });
             }

@@ -7,16 +7,19 @@
 
 use std::time::Duration;
 
+use super::client::Client;
 use super::out::Out;
 use crate::app::App;
 use crate::board::mutation::{Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::domain::time::LeaseTime;
 use crate::ops::call::Shared as _;
+use crate::ops::surroundings::Surroundings;
 use crate::ops::{Done, Operation};
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::jitter;
 use crate::platform::{clock, signals};
+use crate::watch::pace::Pace;
 use crate::watch::watcher::{Ear, Mark, Watcher, Woken};
 
 /// The board is looked at this often without being told,
@@ -27,43 +30,77 @@ const LOOK_SPREAD_MS: u64 = 5_000;
 const DUE_SPREAD_MS: u64 = 50;
 /// The clock is recorded by one process at most this often.
 const TICK_EVERY: Duration = Duration::from_secs(1);
-/// So many looks in vain are free; after them looks are as far apart as [`Pace::apart`] says.
-const LOOKS_FREE: u32 = 4;
-/// The furthest that looks are apart while the board changes all the time.
-const LOOKS_APART_MOST: Duration = Duration::from_millis(500);
-/// After so long without a change looks are free again.
-const QUIET_AFTER: Duration = Duration::from_secs(2);
+/// Where an operation is done.
+#[derive(Clone, Copy)]
+pub(super) enum Board<'a> {
+    /// In the directory.
+    Here(&'a App),
+    /// On a server.
+    There(&'a Client<'a>),
+}
 
-/// Runs `operation`, and as long as its answer is "nothing" and its call has patience, again when that may have changed.
-pub(super) fn run<O: Operation>(
-    operation: &O,
-    call: &O::Call,
-    app: &App,
-    out: &mut Out,
-) -> Result<Done<O::Reply>, Refused> {
-    let done = operation.run(call, app)?;
-    match call.patience() {
-        Some(patience) if done.outcome == Outcome::Nothing && !patience.is_zero() => {
-            wait(operation, call, app, Deadline::after(patience), out)
+impl Board<'_> {
+    /// What operations ask before they run.
+    pub(super) fn surroundings(&self) -> &dyn Surroundings {
+        match self {
+            Self::Here(app) => *app,
+            Self::There(client) => *client,
         }
-        _ => Ok(done),
+    }
+
+    /// Runs `operation`, without waiting for the board to change.
+    pub(super) fn look<O: Operation>(&self, operation: &O, call: &O::Call) -> Result<Done<O::Reply>, Refused> {
+        match self {
+            Self::Here(app) => operation.run(call, app),
+            Self::There(client) => client.run(operation, call),
+        }
+    }
+
+    /// Runs `operation`, and as long as its answer is "nothing" and its call has patience, again when that may have
+    /// changed.
+    pub(super) fn run<O: Operation>(
+        &self,
+        operation: &O,
+        call: &O::Call,
+        out: &mut Out,
+    ) -> Result<Done<O::Reply>, Refused> {
+        let done = self.look(operation, call)?;
+        match call.patience() {
+            Some(patience) if done.outcome == Outcome::Nothing && !patience.is_zero() => {
+                self.wait(operation, call, Deadline::after(patience), out)
+            }
+            _ => Ok(done),
+        }
+    }
+
+    /// Waits for an answer that is not "nothing", or until the time is over.
+    pub(super) fn wait<O: Operation>(
+        &self,
+        operation: &O,
+        call: &O::Call,
+        until: Deadline,
+        out: &mut Out,
+    ) -> Result<Done<O::Reply>, Refused> {
+        signals::heed();
+        match self {
+            Self::Here(app) => wait(operation, call, app, until, out),
+            Self::There(client) => client.wait(operation, call, until),
+        }
     }
 }
 
-/// Waits for an answer that is not "nothing", or until the time is over.
-pub(super) fn wait<O: Operation>(
+fn wait<O: Operation>(
     operation: &O,
     call: &O::Call,
     app: &App,
     until: Deadline,
     out: &mut Out,
 ) -> Result<Done<O::Reply>, Refused> {
-    signals::heed();
     let mut watcher = app.watcher()?;
     if let Some(why) = &watcher.deaf {
         out.note(&format!("changes are found by reading, because the system does not tell of them: {why}"));
     }
-    let mut pace = Pace { in_vain: 0, last: Deadline::after(Duration::ZERO) };
+    let mut pace = Pace::default();
     let mut next_tick = Deadline::after(Duration::ZERO);
     loop {
         let mut mark = watcher.mark();
@@ -81,7 +118,7 @@ pub(super) fn wait<O: Operation>(
             app.tick(&call.who(), &outlook)?;
             continue;
         }
-        pace.rest(until);
+        until.nap(pace.rest());
         sleep(&mut watcher, &mut mark, &outlook, looked.elapsed(), until);
     }
 }
@@ -102,25 +139,5 @@ fn sleep(watcher: &mut Watcher, mark: &mut Mark, outlook: &Outlook, ago: Duratio
     let mut end = due(outlook.next_deadline).map_or(kept, |due| due.or_sooner(kept));
     while let Woken::Deadline(at) = watcher.wait(mark, &ear, end) {
         end = due(Some(LeaseTime(at))).map_or(kept, |due| due.or_sooner(kept));
-    }
-}
-
-/// Keeps a board that changes all the time from being looked at all the time.
-struct Pace {
-    in_vain: u32,
-    last: Deadline,
-}
-
-impl Pace {
-    /// Called after a look in vain: rests where there were many of them lately.
-    fn rest(&mut self, until: Deadline) {
-        if self.last.is_over() {
-            self.in_vain = 0;
-        }
-        self.in_vain += 1;
-        self.last = Deadline::after(QUIET_AFTER);
-        if let Some(many) = self.in_vain.checked_sub(LOOKS_FREE) {
-            until.nap(Duration::from_millis(10 << many.min(6)).min(LOOKS_APART_MOST));
-        }
     }
 }

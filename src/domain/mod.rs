@@ -22,6 +22,7 @@ pub mod question;
 pub mod rank;
 pub mod refusal;
 pub mod retention;
+pub mod right;
 pub mod scope;
 pub mod session;
 pub mod task;

@@ -74,6 +74,10 @@ codes! {
     Internal = "internal" => Internal,
     /// the command line or the JSON body is wrong
     Usage = "usage" => Usage,
+    /// a server was asked for an operation that it does not have
+    UnknownOperation = "unknown_operation" => Usage,
+    /// the request has more bytes than the server takes
+    TooLarge = "too_large" => Usage,
     /// a value is out of range or badly formed
     InvalidValue = "invalid_value" => Usage,
     /// a line of an imported file cannot be taken; nothing of it was imported
@@ -148,6 +152,12 @@ codes! {
     FileExists = "file_exists" => Refused,
     /// the change touches work that is under way and needs `--force`
     ForceRequired = "force_required" => Refused,
+    /// the server wants a token, or this one is not known
+    Unauthorized = "unauthorized" => Refused,
+    /// the token is not good for this
+    Forbidden = "forbidden" => Refused,
+    /// the request comes from another site's page, or means another host
+    CrossSite = "cross_site" => Refused,
     /// another holder's lease covers the path
     PathHeld = "path_held" => Taken,
     /// another holder has it
@@ -162,6 +172,8 @@ codes! {
     StaleTaskRevision = "stale_task_revision" => Stale,
     /// the lock of the board was not free before the deadline
     Busy = "busy" => Busy,
+    /// the server has as many requests as it takes, or is stopping
+    Overloaded = "overloaded" => Busy,
     /// the board was written by a newer callboard
     BoardTooNew = "board_too_new" => Version,
     /// the board was written by an older callboard and waits for its first write by this one
@@ -182,6 +194,10 @@ codes! {
     IsBackup = "is_backup" => Place,
     /// the database is older than what its pages show: somebody put an old copy there
     RolledBack = "rolled_back" => Place,
+    /// the server does not answer
+    Unreachable = "unreachable" => Place,
+    /// the port is in use, or may not be used
+    PortTaken = "port_taken" => Place,
     /// a board must not be used from this place
     WrongPlace = "wrong_place" => Place,
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Anyone, Changer};
+use super::surroundings::Surroundings;
 use super::values::{Labels, Limit};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
@@ -91,7 +92,10 @@ impl Window {
         app: &App,
     ) -> Result<Done<AboardReply>, Refused> {
         let unread = |refusal| Refused { refusal, revision: None };
-        let host = app.host().map_err(unread)?.id;
+        let host = match &call.caller.facts.host {
+            Some(host) => host.to_string(),
+            None => app.host().map_err(unread)?.id,
+        };
         let registration = self.registration(call, host).map_err(unread)?;
         // Who registers need not be known yet, and replaces its own session whatever became of it.
         let mut call = call.clone();
@@ -163,6 +167,11 @@ impl Operation for InitAgent {
     type Call = Changer;
     type Reply = AboardReply;
 
+    fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
+        call.caller.facts.host = here.host();
+        Ok(())
+    }
+
     fn run(&self, call: &Changer, app: &App) -> Result<Done<AboardReply>, Refused> {
         self.window.come_aboard(self, call, app)
     }
@@ -175,6 +184,11 @@ impl Operation for RegisterSession {
     const EXAMPLE: &'static str = "callboard register-session --thread-key worker-a --window-id second";
     type Call = Changer;
     type Reply = AboardReply;
+
+    fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
+        call.caller.facts.host = here.host();
+        Ok(())
+    }
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<AboardReply>, Refused> {
         self.window.come_aboard(self, call, app)

@@ -11,6 +11,7 @@ use crate::app::init::{Made, Wanted};
 use crate::board::mutation::Refused;
 use crate::domain::board::{Journal, StorageKind};
 use crate::domain::profile::Profile;
+use crate::domain::right::Right;
 use crate::domain::word::words;
 
 words! {
@@ -75,8 +76,13 @@ impl Operation for Init {
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Aboard;
     const EXAMPLE: &'static str = "callboard init --name \"Shop relaunch\"";
+    const RIGHT: Right = Right::Operator;
     type Call = Anyone;
     type Reply = InitReply;
+
+    fn is_alone(&self) -> bool {
+        true
+    }
 
     fn run(&self, _: &Anyone, app: &App) -> Result<Done<InitReply>, Refused> {
         let storage = match self.storage {

@@ -15,7 +15,7 @@ use crate::board::look::Look;
 use crate::board::mutation::{Answer, LateResult, Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
-use crate::domain::id::{AgentId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
+use crate::domain::id::{AgentId, HostId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::workspace::{WorkingTree, Workspace};
 
@@ -81,6 +81,8 @@ pub struct Facts {
     pub terminal: bool,
     /// Where the caller works.
     pub workspace: Workspace,
+    /// The random id of the caller's host, for a window that comes aboard through a server.
+    pub host: Option<HostId>,
     /// What git says was changed since the claim. It depends on the moment, so it is no part of what a repeated request
     /// must match.
     pub changed_paths: Vec<String>,

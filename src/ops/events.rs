@@ -101,6 +101,11 @@ impl Operation for Events {
     type Call = Waiter;
     type Reply = EventsReply;
 
+    fn is_alone(&self) -> bool {
+        // What a named reader is given is recorded after the look.
+        self.cursor_id.is_some()
+    }
+
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<EventsReply>, Refused> {
         let (seen, pruned_through, cursor) = read::<Self>(&self.reading(), call, app)?;
         Ok(seen.with(|page| {
@@ -196,6 +201,11 @@ impl Operation for Notifications {
     const FOLLOWS: bool = true;
     type Call = Waiter;
     type Reply = NotificationsReply;
+
+    fn is_alone(&self) -> bool {
+        // What a named reader is given is recorded after the look.
+        self.cursor_id.is_some()
+    }
 
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<NotificationsReply>, Refused> {
         let (seen, _, cursor) = read::<Self>(&self.reading(), call, app)?;

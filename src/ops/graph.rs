@@ -13,6 +13,7 @@ use crate::board::graph::Force;
 use crate::board::lists::GraphView;
 use crate::board::mutation::{Answer, Refused};
 use crate::domain::id::Module;
+use crate::domain::right::Right;
 use crate::domain::word::words;
 
 /// Make a task depend on others.
@@ -38,6 +39,7 @@ impl Operation for Depend {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard depend web-login --on core-auth";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = TaskReply;
 
@@ -67,6 +69,7 @@ impl Operation for Undepend {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard undepend web-login --on core-auth";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = TaskReply;
 

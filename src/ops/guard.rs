@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::Caller;
+use super::surroundings::Surroundings;
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::guard::{CheckedPath, OwnScope, PathVerdict};
@@ -51,10 +52,11 @@ impl Operation for CheckPaths {
     type Call = Caller;
     type Reply = CheckPathsReply;
 
-    fn prepare(&self, call: &mut Caller, app: &App) -> Result<(), Refused> {
+    fn prepare(&self, call: &mut Caller, from: &dyn Surroundings) -> Result<(), Refused> {
         let unread = |refusal| Refused { refusal, revision: None };
-        let project = app.place().map_err(unread)?.project;
-        let here = app.settings.directory.canonicalize().unwrap_or_else(|_| app.settings.directory.clone());
+        let project = from.project().map_err(unread)?;
+        let directory = &from.settings().directory;
+        let here = directory.canonicalize().unwrap_or_else(|_| directory.clone());
         let checkout = Checkout::around(&here);
         // A worktree has the paths of its main checkout under another top.
         let elsewhere = checkout.as_ref().and_then(|checkout| {

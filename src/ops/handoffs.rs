@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Changer, Waiter};
+use super::surroundings::Surroundings;
 use super::texts::Text;
 use super::values::{Limit, OneTask, Receiver, Target};
 use super::{Done, Group, Kind, Operation};
@@ -76,14 +77,13 @@ impl Operation for HandoffBundle {
     type Call = Changer;
     type Reply = BundleReply;
 
-    fn prepare(&self, call: &mut Changer, app: &App) -> Result<(), Refused> {
+    fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
         let directory = call.caller.facts.workspace.path.as_deref();
         let Some(checkout) = directory.and_then(|directory| Checkout::around(directory.as_ref())) else {
             return Ok(());
         };
         // Whoever may not look is refused when it hands over.
-        let head = app.look(&call.caller.for_board(), |look| look.head_at_claim(self.module.name()));
-        let since = head.ok().and_then(|seen| seen.answer.reply);
+        let since = here.head_at_claim(&call.caller, self.module.name());
         call.caller.facts.tree = checkout.working_tree(since.as_deref());
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::app::validate::Audit;
 use crate::board::mutation::{Answer, Outcome, Refused};
 use crate::domain::audit::Finding;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 use crate::platform::probe::within;
 use crate::projection::drift::Drift;
 
@@ -49,6 +50,10 @@ impl Operation for Doctor {
     const EXAMPLE: &'static str = "callboard doctor";
     type Call = Caller;
     type Reply = DoctorReply;
+
+    fn is_alone(&self) -> bool {
+        true
+    }
 
     fn run(&self, _: &Caller, app: &App) -> Result<Done<DoctorReply>, Refused> {
         let mut checks = Checks::default();
@@ -88,7 +93,7 @@ fn examine_board(app: &App, _: &Place, checks: &mut Checks) -> u64 {
     };
     let Ok(settings) = app.settings.again() else { return 0 };
     let progress = app.progress;
-    let audited = within(BOARD, move || App { settings, progress }.audit());
+    let audited = within(BOARD, move || App::new(settings, progress).audit());
     let repair = Some("callboard validate --repair");
     let audit: Audit = match audited {
         Some(Ok(audit)) => audit,
@@ -253,8 +258,13 @@ impl Operation for Validate {
     const KIND: Kind = Kind::Presence;
     const GROUP: Group = Group::Health;
     const EXAMPLE: &'static str = "callboard validate --repair";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = ValidateReply;
+
+    fn is_alone(&self) -> bool {
+        true
+    }
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<ValidateReply>, Refused> {
         let audit = app.audit()?;

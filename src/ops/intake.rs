@@ -15,6 +15,7 @@ use crate::board::mutation::{Answer, Refused};
 use crate::board::turn::Turn;
 use crate::domain::id::Module;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 use crate::domain::word::words;
 use crate::intake;
 use crate::intake::commands::ProjectCommand;
@@ -211,8 +212,13 @@ impl Operation for Intake {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard intake --seed-tasks";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = IntakeReply;
+
+    fn is_alone(&self) -> bool {
+        true
+    }
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<IntakeReply>, Refused> {
         match &self.from {

@@ -6,13 +6,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::call::Shared;
+use super::surroundings::Surroundings;
 use crate::app::App;
-use crate::app::access::{Changed, Seen};
+use crate::app::order::{Changed, Seen};
 use crate::board::history::EventView;
 use crate::board::mutation::{Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::domain::id::RequestId;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 
 /// What an operation does to the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,11 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
     const EXAMPLE: &'static str;
     /// True for a stream: its pages can be followed for ever.
     const FOLLOWS: bool = false;
+    /// What a token of a server must be good for.
+    const RIGHT: Right = match Self::KIND {
+        Kind::Read => Right::Read,
+        Kind::Presence | Kind::Mutation => Right::Worker,
+    };
     /// What it shares with others: who calls, the guards of a change.
     type Call: Shared;
     /// What it answers.
@@ -67,8 +74,13 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
 
     /// Adds to the call what only the caller's machine knows. The command line calls it before the operation runs or is sent
     /// elsewhere; other doors leave it to their clients.
-    fn prepare(&self, _call: &mut Self::Call, _app: &App) -> Result<(), Refused> {
+    fn prepare(&self, _call: &mut Self::Call, _here: &dyn Surroundings) -> Result<(), Refused> {
         Ok(())
+    }
+
+    /// True where it needs the board more than once, or for long: such a thing is not done together with others.
+    fn is_alone(&self) -> bool {
+        false
     }
 
     /// Does it; never waits for the board to change.

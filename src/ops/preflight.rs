@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Anyone, Changer};
+use super::surroundings::Surroundings;
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::mutation::{Answer, Refused};
@@ -13,6 +14,7 @@ use crate::domain::board::{Mode, StorageKind};
 use crate::domain::preflight::{Advice, ModeChoice, OptimizeFor, SessionKind, Topology, advise};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 use crate::workspace::git;
 
 /// Who takes part. What is not given stays as it was at the preflight before, or is seen from the board.
@@ -111,19 +113,20 @@ impl Operation for Preflight {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Aboard;
     const EXAMPLE: &'static str = "callboard preflight --confirm-workspace --confirm-branch --agent-count 3";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = PreflightReply;
 
-    fn prepare(&self, call: &mut Changer, app: &App) -> Result<(), Refused> {
+    fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
         if let Some(directory) = &self.workspace {
-            let directory = app.settings.directory.join(directory);
+            let directory = here.settings().directory.join(directory);
             let directory = directory.canonicalize().map_err(|error| {
                 let message = format!("{} is no directory to work in: {error}", directory.display());
                 let refusal =
                     Refusal::new(Code::InvalidValue, message).hint("callboard preflight in it, without --workspace");
                 Refused { refusal, revision: None }
             })?;
-            call.caller.facts.workspace = git::workspace(&directory, &app.settings.host_name);
+            call.caller.facts.workspace = git::workspace(&directory, &here.settings().host_name);
         }
         Ok(())
     }

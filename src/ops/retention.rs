@@ -15,6 +15,7 @@ use crate::board::retention::ArchiveView;
 use crate::domain::cursor::Place;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::retention::Retention as Policy;
+use crate::domain::right::Right;
 use crate::domain::word::words;
 use crate::platform::deadline::Deadline;
 
@@ -55,8 +56,13 @@ impl Operation for PruneEvents {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Signals;
     const EXAMPLE: &'static str = "callboard prune-events --max-rows 2000";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = PruneReply;
+
+    fn is_alone(&self) -> bool {
+        true
+    }
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<PruneReply>, Refused> {
         let policy = Policy { max_rows: self.max_rows, max_age_days: self.max_age_days };
@@ -174,6 +180,10 @@ impl Operation for EventArchives {
     type Call = Anyone;
     type Reply = ArchivesReply;
 
+    fn is_alone(&self) -> bool {
+        true
+    }
+
     fn run(&self, call: &Anyone, app: &App) -> Result<Done<ArchivesReply>, Refused> {
         let since = self.since.clone().map(Place::from);
         let (after, limit) = (since.map_or(0, |place| place.seq), self.limit.get());
@@ -257,6 +267,7 @@ impl Operation for Retention {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Signals;
     const EXAMPLE: &'static str = "callboard retention --max-rows 20000";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = RetentionReply;
 

@@ -16,6 +16,7 @@ use crate::board::outlook::Outlook;
 use crate::board::views::ClaimView;
 use crate::domain::id::Specialty;
 use crate::domain::lease::Ttl;
+use crate::domain::right::Right;
 use crate::domain::text;
 
 /// Take the review that waits most urgently.
@@ -39,6 +40,7 @@ impl Operation for ClaimReviewNext {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str = "callboard claim-review-next --agent-id reviewer-a";
+    const RIGHT: Right = Right::Reviewer;
     type Call = WaitingChanger;
     type Reply = ClaimView;
 
@@ -69,6 +71,7 @@ impl Operation for StartReview {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Work;
     const EXAMPLE: &'static str = "callboard start-review core-auth --agent-id reviewer-a";
+    const RIGHT: Right = Right::Reviewer;
     type Call = Changer;
     type Reply = ClaimView;
 
@@ -101,6 +104,7 @@ impl Operation for Approve {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str = "callboard approve core-auth --agent-id reviewer-a --lease-token TOKEN";
+    const RIGHT: Right = Right::Reviewer;
     type Call = Changer;
     type Reply = TaskReply;
 
@@ -137,6 +141,7 @@ impl Operation for RequestChanges {
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str =
         "callboard request-changes core-auth --agent-id reviewer-a --lease-token TOKEN --notes \"no test for expiry\"";
+    const RIGHT: Right = Right::Reviewer;
     type Call = Changer;
     type Reply = TaskReply;
 

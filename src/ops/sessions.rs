@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::board::mutation::{Answer, Refused};
 use crate::board::pages::SessionView;
 use crate::domain::id::AgentId;
+use crate::domain::right::Right;
 use crate::domain::session::SessionStatus;
 
 /// The windows of this board, last heard of first.
@@ -96,6 +97,7 @@ impl Operation for ReapSessions {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Aboard;
     const EXAMPLE: &'static str = "callboard reap-sessions --max-age-seconds 86400";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = SessionsReply;
 

@@ -19,6 +19,7 @@ use crate::board::work::Free;
 use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::profile::Review;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 use crate::domain::scope::Scope;
 use crate::domain::task::{Candidates, Task, TaskState, TaskTexts};
 use crate::domain::text;
@@ -229,6 +230,7 @@ impl Operation for EditTask {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard edit-task core-auth --priority 1";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = TaskReply;
 
@@ -265,6 +267,7 @@ impl Operation for ConfirmTask {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard confirm-task --all";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = TasksReply;
 
@@ -315,6 +318,7 @@ impl Operation for CancelTask {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard cancel-task core-auth --reason \"bought instead\" --undepend --as-human";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = CancelReply;
 
@@ -350,6 +354,7 @@ impl Operation for ReopenTask {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Tasks;
     const EXAMPLE: &'static str = "callboard reopen-task core-auth --reason \"fails on Safari\" --as-human";
+    const RIGHT: Right = Right::Operator;
     type Call = Changer;
     type Reply = TaskReply;
 

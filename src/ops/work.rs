@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::Changer;
+use super::surroundings::Surroundings;
 use super::tasks::TaskReply;
 use super::texts::Text;
 use super::values::OneTask;
@@ -45,15 +46,14 @@ impl Operation for Finish {
     type Call = Changer;
     type Reply = TaskReply;
 
-    fn prepare(&self, call: &mut Changer, app: &App) -> Result<(), Refused> {
+    fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
         let directory = call.caller.facts.workspace.path.as_deref();
         let Some(checkout) = directory.and_then(|directory| Checkout::around(directory.as_ref())) else {
             return Ok(());
         };
         if self.changed_path.is_empty() {
             // Whoever may not look is refused when it hands in, where a late result is kept and a repeated request known.
-            let head = app.look(&call.caller.for_board(), |look| look.head_at_claim(self.module.name()));
-            if let Some(head) = head.ok().and_then(|seen| seen.answer.reply) {
+            if let Some(head) = here.head_at_claim(&call.caller, self.module.name()) {
                 call.caller.facts.changed_paths = checkout.changed_since(&head, CHANGED_PATHS_MOST);
             }
         }

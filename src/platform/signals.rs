@@ -17,9 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct State {
     shields: usize,
     ending: bool,
+    /// Told of the first signal, instead of ending.
+    instead: Option<Box<dyn FnOnce() + Send>>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { shields: 0, ending: false });
+static STATE: Mutex<State> = Mutex::new(State { shields: 0, ending: false, instead: None });
 static CHANGED: Condvar = Condvar::new();
 
 /// While one exists, a signal waits.
@@ -43,6 +45,12 @@ pub fn heed() {
     });
 }
 
+/// Has the first signal tell `instead`, which is to end the process in order; the next one ends it as [`heed`] says.
+pub fn tell_first(instead: impl FnOnce() + Send + 'static) {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner).instead = Some(Box::new(instead));
+    heed();
+}
+
 /// What the system says of this process; where it says nothing, no.
 fn hangups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -53,6 +61,10 @@ fn hangups_are_ignored() -> bool {
 
 fn end(signal: i32) {
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(instead) = state.instead.take() {
+        drop(state);
+        return instead();
+    }
     state.ending = true;
     let shielded = |state: &mut State| state.shields > 0;
     let _unshielded = CHANGED.wait_timeout_while(state, PATIENCE, shielded).unwrap_or_else(PoisonError::into_inner);

@@ -6,5 +6,6 @@
 
 pub mod bells;
 pub mod ear;
+pub mod pace;
 pub mod pulse;
 pub mod watcher;

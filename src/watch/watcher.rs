@@ -99,6 +99,25 @@ impl Ear {
     pub fn of<'a>(topics: impl IntoIterator<Item = &'a Topic>) -> Self {
         Self(topics.into_iter().map(|topic| topic.bell(bells::COUNT)).collect())
     }
+
+    /// All bells.
+    pub fn all() -> Self {
+        Self((0..bells::COUNT).collect())
+    }
+}
+
+impl Mark {
+    /// True when what happened after `before` may concern whoever has this `ear`.
+    pub fn concerns(&self, before: &Self, ear: &Ear) -> bool {
+        let far = self.far.as_ref().zip(before.far.as_ref()).is_some_and(|(now, before)| before.is_news(now, ear));
+        far || before.near.is_news(&self.near, ear)
+    }
+
+    /// The newest pulse of those that it has.
+    pub fn pulse(&self) -> Option<&Pulse> {
+        let far = self.far.as_ref().and_then(|said| said.pulse.as_ref());
+        self.near.pulse.iter().chain(far).max_by_key(|pulse| (pulse.revision, pulse.presence, pulse.event_seq))
+    }
 }
 
 /// Why a wait ended.
@@ -236,14 +255,19 @@ impl Said {
         Self { pulse: Pulse::read(directory), bells: Bells::read(directory) }
     }
 
-    fn differ(&mut self, now: &Self, ear: &Ear) -> Option<Woken> {
+    /// True when `now` is another board, or a bell of `ear` was rung.
+    fn is_news(&self, now: &Self, ear: &Ear) -> bool {
         // Half a pulse says nothing; the bells were written before it.
         let is_other = match (&self.pulse, &now.pulse) {
             (Some(before), Some(now)) => before.generation != now.generation,
             (None, Some(_)) => true,
             (_, None) => false,
         };
-        if is_other || now.bells.differ(&self.bells, &ear.0) {
+        is_other || now.bells.differ(&self.bells, &ear.0)
+    }
+
+    fn differ(&mut self, now: &Self, ear: &Ear) -> Option<Woken> {
+        if self.is_news(now, ear) {
             return Some(Woken::Changed);
         }
         let deadline = now.pulse.as_ref()?.next_deadline;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::project::Project;
+use crate::server::Server;
 
 fn prepared() -> Project {
     let project = Project::new();
@@ -105,11 +106,18 @@ fn a_crash_between_commit_and_pages_is_healed_by_presence() {
 
 #[test]
 fn workers_killed_at_any_moment_lose_nothing() {
-    let project = Project::new();
+    killed_workers(&Project::new());
+}
+
+#[test]
+fn clients_killed_at_any_moment_lose_nothing() {
+    killed_workers(&Project::new().served());
+}
+
+fn killed_workers(project: &Project) {
     let tasks = 24;
     project.import(24);
     let kills: usize = std::thread::scope(|scope| {
-        let project = &project;
         let workers: Vec<_> = (0..4).map(|worker| scope.spawn(move || work(project, worker))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
@@ -117,6 +125,98 @@ fn workers_killed_at_any_moment_lose_nothing() {
     assert_eq!(project.count("SELECT count(*) FROM tasks WHERE state = 'done' AND attempts = 1"), tasks);
     assert_eq!(project.count("SELECT count(*) FROM attempts"), tasks, "each was given once");
     project.must_be_sound();
+}
+
+#[test]
+fn a_server_killed_at_any_fsync_has_done_what_it_was_asked_or_not_at_all() {
+    let prepared = prepared();
+    let owner = prepared.run_here(&["token", "show"]).out.trim().to_owned();
+    let claim = json!({"agent_id": "w", "request_id": "once"});
+    let mut survived = 0;
+    for at in 1.. {
+        let project = prepared.copy().with_fault("FAULT_KILL_AT", at);
+        let Ok(server) = Server::try_listen(&mut project.command(&["serve", "--json", "--port", "0"])) else {
+            continue;
+        };
+        let reply = server.post(&owner, "claim-next", &claim);
+        if reply.status == 200 {
+            break;
+        }
+        assert_eq!(reply.status, 0, "it was killed before it could answer: {reply:?}");
+        survived += 1;
+        let project = project.without_faults();
+        let again = Server::start(&project, &[]).post(&owner, "claim-next", &claim);
+        assert_eq!(again.status, 200, "killed at fsync {at}: {again:?}");
+        assert_eq!(project.count("SELECT count(*) FROM leases"), 1, "killed at fsync {at}");
+        project.must_be_sound();
+    }
+    assert!(survived >= 3, "a commit has several fsyncs, {survived} were tried");
+}
+
+#[test]
+fn a_server_killed_again_and_again_does_everything_once() {
+    let project = Project::new();
+    project.import(40);
+    let mut project = project.served();
+    let mut server = project.server.take().unwrap();
+    let (url, port) = (server.url.clone(), server.port().to_owned());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let kills = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                scope.spawn({
+                    let (project, url) = (&project, &url);
+                    move || ask_again(project, url, worker)
+                })
+            })
+            .collect();
+        let killer = scope.spawn({
+            let (project, done) = (&project, &done);
+            move || {
+                let mut kills = 0;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Long enough for some requests, and different each time.
+                    std::thread::sleep(Duration::from_millis(150 + kills * 37 % 100));
+                    server.kill();
+                    server = Server::start(project, &["--port", &port]);
+                    kills += 1;
+                }
+                kills
+            }
+        });
+        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(ended.iter().all(Result::is_ok), "a worker was told something else");
+        killer.join().unwrap()
+    });
+    assert!(kills >= 5, "the server was killed only {kills} times");
+    assert_eq!(project.count("SELECT count(*) FROM tasks WHERE state = 'done' AND attempts = 1"), 40);
+    assert_eq!(project.count("SELECT count(*) FROM attempts"), 40, "each was given once");
+    project.must_be_sound();
+}
+
+/// Works through a server until the board is complete. A lost answer is asked for again by the client itself.
+fn ask_again(project: &Project, url: &str, worker: usize) {
+    let agent = format!("w{worker}");
+    let ask = |words: &[&str]| project.run(&[words, &["--server-url", url, "--agent-id", &agent, "--json"]].concat());
+    let aboard = project.run(&["init-agent", "--thread-key", &agent, "--server-url", url]);
+    assert_eq!(aboard.code, 0, "{aboard:?}");
+    loop {
+        let run = ask(&["claim-next"]);
+        match run.code {
+            0 => {
+                let reply = run.json();
+                let (module, token) = (&reply["task"]["module"], &reply["lease"]["token"]);
+                let (module, token) = (module.as_str().unwrap(), token.as_str().unwrap());
+                let finish = ["finish", module, "--lease-token", token, "--summary", "done", "--changed-path", "x"];
+                let run = ask(&finish);
+                assert_eq!(run.code, 0, "{run:?}");
+            }
+            3 => {}
+            10 => return,
+            _ => panic!("{agent}: {run:?}"),
+        }
+    }
 }
 
 /// Works until the board is complete; each command is killed after a while and repeated until it answers. Says how many

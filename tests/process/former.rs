@@ -52,17 +52,54 @@ const LINES: &[&str] = &[
     "doctor",
 ];
 
-#[test]
-fn every_command_line_that_they_know_works() {
+/// Those of the dispatch server's client, which asks a server that it names.
+const SERVER_LINES: &[&str] = &[
+    "preflight --confirm-workspace --confirm-branch --session-kind while-loop --mode centralized-dispatch --optimize-for efficiency --agent-count 6 --machine-count 2 --window-count 4 --cross-machine",
+    "update summary",
+    "update init-agent --thread-key reviewer-b --role reviewer --while-session",
+    "register-session --thread-key worker-a --role worker --host-id machine-a --window-id window-1",
+    "intake --thread-key worker-a --seed-tasks",
+    "confirm-task --all",
+    "validate --repair",
+    "state",
+    "state format=summary",
+    "events since=0 limit=50",
+    "notifications since=0 limit=50 target=reviewers:backend kind=review-ready",
+    "notifications-stream since=0 limit=20 timeout=5 target=reviewers:backend kind=review-ready",
+    "mode-advisor",
+    "prune-events --max-rows 2000",
+    "event-archives",
+    "sessions",
+    "dispatch claim-next --agent-id AGENT --session-id SESSION --specialty backend",
+    "lease-heartbeat --agent-id AGENT --session-id SESSION --module MODULE --ttl-seconds 600",
+    "lease-heartbeat --agent-id AGENT --session-id SESSION --lease-token TOKEN --module MODULE --ttl-seconds 600",
+    "reap-sessions --max-age-seconds 86400",
+    "lease-reclaim",
+    "dispatch next-action --agent-id AGENT --specialty backend",
+    "dispatch claim-next --agent-id AGENT --session-id SESSION --reviewer-id REVIEWER --specialty backend --while-session",
+    "dispatch claim-next --agent-id AGENT --session-id SESSION --specialty backend --expected-revision REVISION",
+    "events-stream since=0 limit=10 timeout=5",
+];
+
+fn begun() -> Project {
     let project = Project::bare();
     git(&project, &["init", "-q", "-b", "main"]);
     std::fs::write(project.root.join("PLAN.md"), "- [ ] Write the parser\n- [ ] Write the manual\n").unwrap();
     git(&project, &["add", "."]);
     git(&project, &["commit", "-q", "-m", "begin"]);
-    let (mut module, mut token) = (String::new(), String::new());
-    for line in LINES {
+    project
+}
+
+/// Runs them one after another, with what was printed before put in; says whether a task was claimed.
+fn play(project: &Project, lines: &[&str]) -> bool {
+    let (mut module, mut token, mut session) = (String::new(), String::new(), String::new());
+    for line in lines {
         let line = line.replace("AGENT", "worker-a").replace("REVIEWER", "reviewer-b");
-        let line = line.replace("MODULE", &module).replace("TOKEN", &token);
+        let line = line.replace("MODULE", &module).replace("TOKEN", &token).replace("SESSION", &session);
+        let line = match line.contains("REVISION") {
+            true => line.replace("REVISION", &project.count("SELECT revision FROM board").to_string()),
+            false => line,
+        };
         let run = project.run(&line.split(' ').collect::<Vec<_>>());
         // 3: nothing now, for whoever waits for something that is not there.
         assert!(matches!(run.code, 0 | 3), "{line}: {run:?}");
@@ -70,9 +107,27 @@ fn every_command_line_that_they_know_works() {
         if let (Some(new), Some(about)) = (field("lease_token: "), field("module: ")) {
             (token, module) = (new, about);
         }
+        session = field("session_id: ").unwrap_or(session);
     }
-    assert!(!token.is_empty(), "a task was claimed");
+    !token.is_empty()
+}
+
+#[test]
+fn every_command_line_that_they_know_works() {
+    let project = begun();
+    assert!(play(&project, LINES), "a task was claimed");
     for source in ["preflight", "intake"] {
         assert!(!project.json(&["events", "--source", source])["events"].as_array().unwrap().is_empty(), "{source}");
     }
+}
+
+#[test]
+fn every_command_line_that_they_know_works_through_a_server() {
+    let project = begun();
+    project.ok(&["init"]);
+    let project = project.served();
+    assert!(play(&project, SERVER_LINES), "a task was claimed");
+    let project = begun();
+    project.ok(&["init"]);
+    assert!(play(&project.served(), LINES), "those of the shared board too");
 }

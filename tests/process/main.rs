@@ -18,6 +18,8 @@ mod places;
 mod project;
 mod readme;
 mod refusals;
+mod served;
+mod server;
 mod shared;
 mod signals;
 mod snapshots;

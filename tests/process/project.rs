@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::server::Server;
+
 /// A project, empty at first.
 pub struct Project {
     /// Everything: the project, the home, the state of the host.
@@ -18,6 +20,8 @@ pub struct Project {
     fixed: bool,
     runs: AtomicU64,
     faults: Vec<(&'static str, String)>,
+    /// The server that commands ask, if they do not use the directory.
+    pub server: Option<Server>,
 }
 
 /// What a process came to.
@@ -58,7 +62,7 @@ impl Project {
         for directory in [&root, &top.path().join("home"), &top.path().join("run")] {
             std::fs::create_dir(directory).unwrap();
         }
-        Self { top, root, fixed: false, runs: AtomicU64::new(1), faults: Vec::new() }
+        Self { top, root, fixed: false, runs: AtomicU64::new(1), faults: Vec::new(), server: None }
     }
 
     /// A project with a board.
@@ -123,6 +127,9 @@ impl Project {
             command.env("CALLBOARD_TEST_CLOCK", "1800000000000").env("CALLBOARD_TEST_SEED", seed.to_string());
             command.env("CALLBOARD_HOST_ID", "h-test").env("CALLBOARD_TEST_HOST_NAME", "stagehand");
         }
+        if let Some(server) = &self.server {
+            command.env("CALLBOARD_SERVER_URL", &server.url);
+        }
         if !self.faults.is_empty() {
             command.env("LD_PRELOAD", shim()).envs(self.faults.iter().map(|(name, value)| (name, value)));
         }
@@ -131,6 +138,11 @@ impl Project {
     /// Runs a command to its end.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Run {
         Run::of(self.command(arguments).output().unwrap())
+    }
+
+    /// The same in the directory, also where there is a server.
+    pub fn run_here<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Run {
+        Run::of(self.command(arguments).env_remove("CALLBOARD_SERVER_URL").output().unwrap())
     }
 
     /// The same, as another host of the same shared directory.

@@ -432,6 +432,9 @@ fn a_command_helps() {
                   --project-root <DIR>
                       The project whose board is meant
 
+                  --server-url <URL>
+                      The server to ask instead of the directory
+
                   --json
                       One JSON object on standard output, also for refusals
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::project::Project;
+use crate::project::{Project, Run};
 
 const TASKS: usize = 60;
 
@@ -21,14 +21,15 @@ fn plan(project: &Project, tasks: usize) {
 fn work(project: &Project, agent: &str, claim: &str, close: &[&str]) -> Vec<String> {
     let mut served = Vec::new();
     loop {
-        let run = project.run(&[claim, "--agent-id", agent, "--json"]);
+        let run = ask(project, agent, &[claim, "--agent-id", agent, "--json"]);
         match run.code {
             0 => {
                 let reply = run.json();
                 let (module, token) =
                     (reply["task"]["module"].as_str().unwrap(), reply["lease"]["token"].as_str().unwrap());
                 let words = [&[close[0], module, "--agent-id", agent, "--lease-token", token], &close[1..]].concat();
-                project.ok(&words);
+                let closed = ask(project, agent, &words);
+                assert_eq!(closed.code, 0, "{closed:?}");
                 served.push(module.to_owned());
             }
             3 => {}
@@ -38,10 +39,23 @@ fn work(project: &Project, agent: &str, claim: &str, close: &[&str]) -> Vec<Stri
     }
 }
 
+/// Where there is a server, every other agent asks it, and the others use the directory.
+fn ask(project: &Project, agent: &str, words: &[&str]) -> Run {
+    if agent.ends_with(['0', '2', '4']) { project.run(words) } else { project.run_here(words) }
+}
+
 #[test]
 fn every_task_is_given_once() {
-    let project = Project::new();
-    plan(&project, TASKS);
+    storm(&Project::new());
+}
+
+#[test]
+fn every_task_is_given_once_through_a_server_and_beside_it() {
+    storm(&Project::new().served());
+}
+
+fn storm(project: &Project) {
+    plan(project, TASKS);
     let workers: Vec<String> = (0..6).map(|n| format!("w{n}")).collect();
     let reviewers = ["r0", "r1"];
     for key in &workers {
@@ -51,7 +65,6 @@ fn every_task_is_given_once() {
         project.ok(&["init-agent", "--thread-key", key, "--role", "reviewer"]);
     }
     let served: Vec<String> = std::thread::scope(|scope| {
-        let project = &project;
         let finish = ["finish", "--summary", "done", "--changed-path", "a"];
         let at_work: Vec<_> =
             workers.iter().map(|key| scope.spawn(move || work(project, key, "claim-next", &finish))).collect();

@@ -15,6 +15,7 @@ mod page;
 mod preflight;
 mod questions;
 mod retention;
+pub(super) mod serving;
 mod sessions;
 mod status;
 mod tasks;

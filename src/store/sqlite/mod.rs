@@ -11,6 +11,7 @@ mod cursors;
 mod error;
 mod events;
 mod graph;
+mod group;
 mod handoffs;
 mod leases;
 mod leaves;

@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Statement};
 
 use super::error::translated;
-use super::schema;
+use super::{group, schema};
 use crate::domain::board::{Journal, StorageKind};
 use crate::platform::deadline::Deadline;
 use crate::store::contract::{Access, Kept, Store, Transaction};
@@ -30,6 +30,8 @@ pub struct SqliteStore {
     path: PathBuf,
     purpose: Purpose,
     guard: Option<Guarded>,
+    /// True while transactions are parts of a group.
+    grouped: bool,
 }
 
 /// An empty file is a new board for whoever makes one, and damage for everybody else.
@@ -133,7 +135,7 @@ impl SqliteStore {
             other => drop(other?),
         }
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, path: path.to_owned(), purpose, guard: None })
+        Ok(Self { connection, path: path.to_owned(), purpose, guard: None, grouped: false })
     }
 
     fn back_up(connection: &Connection, path: &Path, format: i64) -> Kept<()> {
@@ -183,14 +185,15 @@ impl SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
-    fn begin(&mut self, access: Access) -> Kept<Box<dyn Transaction + '_>> {
+impl SqliteStore {
+    /// Begins what is undone when it is dropped.
+    fn open_transaction(&self, access: Access) -> Kept<SqliteTransaction<'_>> {
         let begin = match access {
             Access::Read => "BEGIN",
             Access::Write => "BEGIN IMMEDIATE",
         };
         self.connection.execute_batch(begin).map_err(translated)?;
-        let transaction = SqliteTransaction { connection: &self.connection, guard: self.guard.as_ref(), open: true };
+        let transaction = self.transaction(Some(Ending { keep: "COMMIT", undo: "ROLLBACK" }));
         match access {
             Access::Read => schema::demand_current(&self.connection)?,
             Access::Write => {
@@ -200,15 +203,54 @@ impl Store for SqliteStore {
                 self.bring_up_to_date()?;
             }
         }
-        Ok(Box::new(transaction))
+        Ok(transaction)
     }
+
+    fn transaction(&self, ending: Option<Ending>) -> SqliteTransaction<'_> {
+        SqliteTransaction { connection: &self.connection, guard: self.guard.as_ref(), ending }
+    }
+
+    /// Begins a group: from now on every transaction is a part of it, until [`SqliteStore::end_group`].
+    pub fn begin_group(&mut self, access: Access) -> Kept<()> {
+        // It stays open: its parts come and go in it.
+        self.open_transaction(access)?.ending = None;
+        self.grouped = true;
+        Ok(())
+    }
+
+    /// Makes everything durable that was kept in the group. After an error nothing of it is there, or nobody knows.
+    pub fn end_group(&mut self) -> Kept<()> {
+        group::demand_open(&self.connection)?;
+        self.connection.execute_batch("COMMIT").map_err(translated)?;
+        self.grouped = false;
+        Ok(())
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin(&mut self, access: Access) -> Kept<Box<dyn Transaction + '_>> {
+        if !self.grouped {
+            return Ok(Box::new(self.open_transaction(access)?));
+        }
+        group::demand_open(&self.connection)?;
+        Ok(Box::new(self.transaction(group::part(&self.connection, access)?)))
+    }
+}
+
+/// How a transaction ends.
+pub(super) struct Ending {
+    /// The statement that keeps its work,
+    pub keep: &'static str,
+    /// and the one that undoes it.
+    pub undo: &'static str,
 }
 
 /// One transaction of a [`SqliteStore`]. Dropping it rolls back.
 pub(super) struct SqliteTransaction<'a> {
     connection: &'a Connection,
     guard: Option<&'a Guarded>,
-    open: bool,
+    /// None where there is nothing to end.
+    ending: Option<Ending>,
 }
 
 impl SqliteTransaction<'_> {
@@ -269,17 +311,21 @@ fn collect<T>(
 
 impl Transaction for SqliteTransaction<'_> {
     fn commit(mut self: Box<Self>) -> Kept<()> {
-        self.connection.execute_batch("COMMIT").map_err(translated)?;
-        self.open = false;
+        if let Some(Ending { keep, .. }) = self.ending {
+            self.connection.execute_batch(keep).map_err(translated)?;
+        }
+        self.ending = None;
         Ok(())
     }
 }
 
 impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
-        if self.open && self.guard.is_none_or(|holds| holds()) {
+        if let Some(Ending { undo, .. }) = self.ending
+            && self.guard.is_none_or(|holds| holds())
+        {
             // A failed commit may have rolled back already; then this is an error that means nothing.
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.connection.execute_batch(undo);
         }
     }
 }
@@ -310,12 +356,12 @@ pub fn is_wal(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::conformance::CHECKS;
     use crate::store::faulty::Faulty;
 
-    fn fresh(directory: &Path) -> SqliteStore {
+    pub(in crate::store::sqlite) fn fresh(directory: &Path) -> SqliteStore {
         let deadline = Deadline::after(Duration::from_secs(5));
         let options = OpenOptions { deadline, journal: Journal::Truncate, storage: StorageKind::Local };
         SqliteStore::create(&directory.join("coordination.db"), options, None).expect("a database")

@@ -1,0 +1,73 @@
+//! Which servers run on this host, so that the command line of the same account finds the token for a loopback address.
+//!
+//! **Locks.** A server holds a lock on the file of its port as long as it lives. A file that nobody holds is of a server that
+//! has gone: whoever listens on the port now is somebody else, and is shown no token.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::access::App;
+use super::error::refusal;
+use super::place::Place;
+use crate::domain::id::is_slug;
+use crate::domain::refusal::Refusal;
+use crate::platform::{file, private};
+
+/// More than such a file ever has, in bytes.
+const FILE_MOST: u64 = 16 * 1024;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Server {
+    board: String,
+    pid: u32,
+}
+
+/// The entry of a server; it ends with this.
+#[derive(Debug)]
+pub struct Registered {
+    path: PathBuf,
+    _held: Option<File>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // What is left is held by nobody.
+        let _ = file::remove(&self.path);
+    }
+}
+
+impl App {
+    fn server_file(&self, port: u16) -> PathBuf {
+        self.settings.state.join("servers").join(port.to_string())
+    }
+
+    /// Says that this process serves the board on this port.
+    pub fn register_server(&self, place: &Place, port: u16) -> Result<Registered, Refusal> {
+        let platform = |error| refusal(&error);
+        let path = self.server_file(port);
+        if let Some(directory) = path.parent() {
+            private::make_directory(directory).map_err(platform)?;
+        }
+        let server = Server { board: place.file.board.clone(), pid: std::process::id() };
+        let json = serde_json::to_vec(&server).expect("texts have a JSON form");
+        let nonce = self.settings.entropy.hex(6).map_err(platform)?;
+        private::replace(&path, &json, &nonce).map_err(platform)?;
+        // The port is ours, so nobody else can hold the file that was just put there.
+        Ok(Registered { _held: private::try_lock(&path).map_err(platform)?, path })
+    }
+
+    /// The owner's token of the board that a server of this account serves on this port.
+    pub fn token_for(&self, port: u16) -> Option<String> {
+        let path = self.server_file(port);
+        if !private::is_locked(&path) {
+            return None;
+        }
+        let content = file::read(&path, FILE_MOST).ok()??;
+        let server: Server = serde_json::from_slice(&content).ok()?;
+        // It names a file.
+        let tokens = is_slug(&server.board).then(|| self.tokens_of(&server.board))?.ok()?;
+        tokens.owner().map(str::to_owned)
+    }
+}

@@ -1,0 +1,76 @@
+//! Whoever comes through a door: what they may do, and what of their words is believed.
+
+use serde_json::{Map, Value};
+
+use super::catalogue::Entry;
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
+
+/// Keys that say who acts, or prove it. They are for those who show a token.
+const IDENTITIES: [&str; 6] = ["agent_id", "thread_key", "session_id", "lease_token", "cursor_id", "as_human"];
+
+/// Whoever comes through a door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// What they are called on the board where a person is meant and does not say.
+    pub name: String,
+    /// What they may do.
+    pub right: Right,
+    /// True where no token was shown: then they may look, as nobody in particular.
+    pub is_stranger: bool,
+}
+
+impl Guest {
+    /// Who shows a token of this name.
+    pub fn known(name: impl Into<String>, right: Right) -> Self {
+        Self { name: name.into(), right, is_stranger: false }
+    }
+
+    /// Who shows none.
+    pub fn stranger() -> Self {
+        Self { name: "stranger".to_owned(), right: Right::Read, is_stranger: true }
+    }
+
+    /// Refuses what they may not do with `unauthorized` or `forbidden`, and takes out of `body` what is not believed:
+    /// only an operator is taken at the word of being a person.
+    pub fn admit(&self, entry: &Entry, body: &mut Map<String, Value>) -> Result<(), Refusal> {
+        let names_somebody = IDENTITIES.iter().find(|key| {
+            let speaks = entry.shared.contains(**key) || **key == "cursor_id";
+            speaks && body.get(**key).is_some_and(|value| !value.is_null())
+        });
+        if self.is_stranger && (entry.right > Right::Read || names_somebody.is_some()) {
+            let what = names_somebody.filter(|_| entry.right == Right::Read);
+            let what = what.map_or_else(String::new, |key| format!(" with {key}"));
+            return Err(unauthorized(&format!("{}{what} needs a token", entry.name)));
+        }
+        if self.right < entry.right {
+            let message =
+                format!("{} needs the token of a {}, this one is for a {}", entry.name, entry.right, self.right);
+            return Err(Refusal::new(Code::Forbidden, message)
+                .hint("callboard token add NAME --role ROLE, on the server's host"));
+        }
+        if !entry.shared.contains("facts") {
+            return Ok(());
+        }
+        let facts = body.entry("facts").or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(facts) = facts else { return Ok(()) };
+        if facts.get("user").is_none_or(|user| user.as_str().is_some_and(str::is_empty)) {
+            facts.insert("user".to_owned(), Value::String(self.name.clone()));
+        }
+        if self.right < Right::Operator {
+            facts.insert("terminal".to_owned(), Value::Bool(false));
+            if body.remove("as_human").is_some_and(|said| said != Value::Bool(false)) {
+                let message = format!("as_human needs the token of an operator, this one is for a {}", self.right);
+                return Err(Refusal::new(Code::Forbidden, message).hint("name an agent instead: agent_id"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of whoever has no good token.
+pub fn unauthorized(message: &str) -> Refusal {
+    Refusal::new(Code::Unauthorized, message).hint(
+        "CALLBOARD_TOKEN, or the header 'Authorization: Bearer TOKEN'; callboard token show, on the server's host",
+    )
+}

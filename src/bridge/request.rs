@@ -1,0 +1,107 @@
+//! An operation with its call, as one thing of which the doors do not know the type.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::catalogue::Entry;
+use crate::app::App;
+use crate::board::mutation::Refused;
+use crate::board::outlook::Outlook;
+use crate::domain::refusal::{Code, Refusal};
+use crate::ops::call::Shared;
+use crate::ops::{Done, Kind, Operation};
+
+/// What came of a request.
+pub type Settled = Result<Done<Value>, Refused>;
+
+/// Where a request is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Together with other looks.
+    Looks,
+    /// Together with other changes.
+    Changes,
+    /// By itself.
+    Alone,
+}
+
+/// An operation with its call.
+pub trait Request: Send + Sync {
+    /// Its place in the table.
+    fn entry(&self) -> &'static Entry;
+    /// Where it is done.
+    fn lane(&self) -> Lane;
+    /// For how long an answer that is not "nothing" is waited for.
+    fn patience(&self) -> Option<Duration>;
+    /// Does it; never waits for the board to change.
+    fn run(&self, app: &App) -> Settled;
+    /// One look before a wait.
+    fn outlook(&self, app: &App) -> Result<Outlook, Refused>;
+    /// Records that whoever waits is still there.
+    fn tick(&self, app: &App, outlook: &Outlook) -> Result<(), Refused>;
+}
+
+impl fmt::Debug for dyn Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entry().name)
+    }
+}
+
+struct Bound<O: Operation> {
+    entry: &'static Entry,
+    operation: O,
+    call: O::Call,
+}
+
+impl<O: Operation> Request for Bound<O> {
+    fn entry(&self) -> &'static Entry {
+        self.entry
+    }
+
+    fn lane(&self) -> Lane {
+        match O::KIND {
+            _ if self.operation.is_alone() => Lane::Alone,
+            Kind::Read => Lane::Looks,
+            Kind::Presence | Kind::Mutation => Lane::Changes,
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.call.patience()
+    }
+
+    fn run(&self, app: &App) -> Settled {
+        self.operation.run(&self.call, app).map(Done::erased)
+    }
+
+    fn outlook(&self, app: &App) -> Result<Outlook, Refused> {
+        self.operation.outlook(&self.call, app)
+    }
+
+    fn tick(&self, app: &App, outlook: &Outlook) -> Result<(), Refused> {
+        app.tick(&self.call.who(), outlook)
+    }
+}
+
+pub(super) fn bind<O: Operation>(
+    entry: &'static Entry,
+    own: Value,
+    shared: Value,
+) -> Result<Box<dyn Request>, Refusal> {
+    let operation: O = typed(own, entry.name)?;
+    let call: O::Call = typed(shared, entry.name)?;
+    Ok(Box::new(Bound { entry, operation, call }))
+}
+
+/// Refuses what is not of the type, and says where.
+fn typed<T: DeserializeOwned>(value: Value, name: &str) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.inner();
+        let message = if path == "." { format!("{name}: {inner}") } else { format!("{name}: {path}: {inner}") };
+        Refusal::new(Code::Usage, message).hint(format!("callboard {name} --help"))
+    })
+}

@@ -1,0 +1,142 @@
+//! Answering a request, and waiting for an answer that is not "nothing".
+//!
+//! As the command line does it: the mark before the look, a look before each claim. What hangs on time alone (a task that
+//! is kept for its last agent) is woken by a timer of its own; what runs out is marked by the hub for everybody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::hub::Hub;
+use super::lanes::{Lane, Way};
+use super::meter::{Counted, Meter};
+use super::request::{self, Request, Settled};
+use super::stream::Pages;
+use crate::app::Settings;
+use crate::board::mutation::{Outcome, Refused};
+use crate::board::outlook::Outlook;
+use crate::domain::refusal::Exit;
+use crate::platform::clock;
+use crate::platform::deadline::Deadline;
+use crate::platform::entropy::jitter;
+use crate::watch::pace::Pace;
+
+/// When something is no longer kept, waiters come within so many milliseconds.
+const DUE_SPREAD_MS: u64 = 50;
+
+/// The way from asynchronous doors to one board.
+pub struct Bridge {
+    looks: Lane,
+    changes: Lane,
+    alone: Lane,
+    /// Who wakes those that wait.
+    pub hub: Arc<Hub>,
+    /// What is counted.
+    pub meter: Arc<Meter>,
+    /// Pages of streams that several readers want at once.
+    pub(super) pages: Pages,
+    /// Cancelled when the process is about to end: waits end with what there is.
+    pub stopping: CancellationToken,
+}
+
+impl Bridge {
+    /// A bridge to the board that these settings mean. Refuses what a look at the board is refused for.
+    pub fn begin(settings: &Settings) -> Result<Self, Refused> {
+        let unread = |refusal| Refused { refusal, revision: None };
+        let meter = Arc::new(Meter::default());
+        let lane = |way| Lane::begin(way, settings, &meter).map_err(unread);
+        Ok(Self {
+            looks: lane(Way::Looks)?,
+            changes: lane(Way::Changes)?,
+            alone: lane(Way::Alone)?,
+            hub: Hub::begin(settings)?,
+            pages: Pages::default(),
+            stopping: CancellationToken::new(),
+            meter,
+        })
+    }
+
+    /// Answers a request. One that has patience is answered when there is something, when its time is over, or when the
+    /// process is about to end.
+    pub async fn call(&self, request: Arc<dyn Request>) -> Settled {
+        let watch = clock::stopwatch();
+        let settled = self.run(&request).await;
+        let took = watch.elapsed();
+        let patience = request.patience().filter(|patience| !patience.is_zero());
+        let settled = match (settled, patience) {
+            (Ok(done), Some(patience)) if done.outcome == Outcome::Nothing => {
+                let _one = Counted::one(&self.meter.waiting);
+                self.wait(&request, Deadline::after(patience)).await
+            }
+            (settled, _) => settled,
+        };
+        self.meter.answered(request.entry().name, exit_of(&settled), took);
+        settled
+    }
+
+    pub(super) async fn run(&self, request: &Arc<dyn Request>) -> Settled {
+        let request = Arc::clone(request);
+        let lane = match request.lane() {
+            request::Lane::Looks => &self.looks,
+            request::Lane::Changes => &self.changes,
+            request::Lane::Alone => &self.alone,
+        };
+        lane.run(move |app| request.run(app)).await
+    }
+
+    pub(super) async fn outlook(&self, request: &Arc<dyn Request>) -> Result<Outlook, Refused> {
+        let request = Arc::clone(request);
+        self.looks.run(move |app| request.outlook(app)).await
+    }
+
+    async fn wait(&self, request: &Arc<dyn Request>, until: Deadline) -> Settled {
+        let mut pace = Pace::default();
+        loop {
+            let heard = self.hub.heard();
+            let outlook = self.outlook(request).await?;
+            let over = || until.is_over() || self.stopping.is_cancelled();
+            if outlook.found || over() {
+                let done = self.run(request).await?;
+                if done.outcome != Outcome::Nothing || over() {
+                    return Ok(done);
+                }
+                // Somebody else was faster.
+            }
+            if outlook.silent {
+                let request = Arc::clone(request);
+                let told = outlook.clone();
+                self.changes.run(move |app| request.tick(app, &told)).await?;
+            }
+            self.rest(pace.rest().min(until.left())).await;
+            let news = self.hub.news(&heard, &outlook.topics);
+            let left = until_kept(&outlook).map_or(until.left(), |kept| kept.min(until.left()));
+            tokio::select! {
+                // Time is as good a reason to look as news.
+                _ = timeout(left, news) => {}
+                () = self.stopping.cancelled() => {}
+            }
+        }
+    }
+
+    async fn rest(&self, rest: Duration) {
+        if !rest.is_zero() {
+            tokio::select! {
+                () = sleep(rest) => {}
+                () = self.stopping.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// In how long the next task is no longer kept for its last agent.
+pub(super) fn until_kept(outlook: &Outlook) -> Option<Duration> {
+    let left = u64::try_from(outlook.next_reservation?.0 - outlook.lease.0).ok().filter(|left| *left > 0)?;
+    Some(Duration::from_millis(left + jitter(DUE_SPREAD_MS)))
+}
+
+/// The exit code that an answer stands for.
+pub fn exit_of(settled: &Settled) -> Exit {
+    settled.as_ref().map_or_else(|refused| refused.refusal.code.exit(), |done| done.exit())
+}

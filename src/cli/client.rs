@@ -1,0 +1,252 @@
+//! The command line as the client of a server: the same operations, sent as JSON.
+//!
+//! **Invariants.** A change always has a request id, made up here where none is given, so that it can be sent again when its
+//! answer was lost: it is done once. The token is sent to the server that was named and nowhere else.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::app::{App, Settings};
+use crate::board::mutation::{Outcome, Refused};
+use crate::domain::id::{HostId, Module};
+use crate::domain::refusal::{Code, Refusal};
+use crate::ops::call::Caller;
+use crate::ops::status::History;
+use crate::ops::surroundings::Surroundings;
+use crate::ops::texts::json_of;
+use crate::ops::{Done, Operation, envelope};
+use crate::platform::deadline::Deadline;
+use crate::workspace::git::Checkout;
+
+/// How long a server that does not answer is tried again: about as long as it takes to start it anew.
+const RETRIED_FOR: Duration = Duration::from_secs(10);
+/// The pauses between tries grow up to this.
+const PAUSE_MOST: Duration = Duration::from_secs(1);
+/// How long an answer may take beside what was asked to be waited: as long as a lock is waited for, and some more.
+const ANSWER_TAKES: Duration = Duration::from_secs(90);
+/// How long it may take to connect.
+const CONNECT_TAKES: Duration = Duration::from_secs(5);
+/// The most bytes of an answer.
+const ANSWER_MOST: u64 = 256 * 1024 * 1024;
+
+/// The way to a server.
+pub(super) struct Client<'a> {
+    app: &'a App,
+    agent: ureq::Agent,
+    url: String,
+    port: Option<u16>,
+    token: Option<String>,
+}
+
+/// Where the server is, and what opens its door.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Address {
+    /// As it was given.
+    pub url: String,
+    /// The token, if one was given.
+    pub token: Option<String>,
+    /// Whom to trust, as a PEM file, beside those whom everybody trusts.
+    pub authority: Option<PathBuf>,
+}
+
+/// The port of an address on this host; none for others.
+fn loopback_port(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()?),
+        _ => (authority, if scheme == "https" { 443 } else { 80 }),
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let is_loopback = address.map_or(name == "localhost", |address| address.is_loopback());
+    is_loopback.then_some(port)
+}
+
+impl<'a> Client<'a> {
+    /// A client of the server at this address. For one on this host the token is found. Refuses what is no address.
+    pub(super) fn new(app: &'a App, address: Address) -> Result<Self, Refusal> {
+        let url = address.url.trim_end_matches('/').to_owned();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            let message = format!("{url:?} is not the address of a server");
+            return Err(Refusal::new(Code::Usage, message).hint("--server-url http://127.0.0.1:8765"));
+        }
+        let port = loopback_port(&url);
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TAKES));
+        if port.is_some() {
+            config = config.proxy(None);
+        }
+        if let Some(file) = &address.authority {
+            config = config.tls_config(TlsConfig::builder().root_certs(trusted(file)?).build());
+        }
+        Ok(Self { app, agent: config.build().new_agent(), url, port, token: address.token })
+    }
+
+    /// Does the operation on the server; waits no longer than that takes.
+    pub(super) fn run<O: Operation>(&self, operation: &O, call: &O::Call) -> Result<Done<O::Reply>, Refused> {
+        self.send(operation, call, None)
+    }
+
+    /// The same, and waits there for an answer that is not "nothing".
+    pub(super) fn wait<O: Operation>(
+        &self,
+        operation: &O,
+        call: &O::Call,
+        until: Deadline,
+    ) -> Result<Done<O::Reply>, Refused> {
+        loop {
+            let done = self.send(operation, call, Some(until))?;
+            if done.outcome != Outcome::Nothing || until.left() < Duration::from_secs(1) {
+                return Ok(done);
+            }
+            // It was about to stop, and may be about to come back.
+            until.nap(PAUSE_MOST);
+        }
+    }
+
+    fn send<O: Operation>(
+        &self,
+        operation: &O,
+        call: &O::Call,
+        until: Option<Deadline>,
+    ) -> Result<Done<O::Reply>, Refused> {
+        let (Value::Object(mut body), Value::Object(shared)) =
+            (json_of(operation).map_err(unread)?, json_of(call).map_err(unread)?)
+        else {
+            unreachable!("operations and calls are objects");
+        };
+        body.extend(shared);
+        if body.get("request_id").is_some_and(Value::is_null) {
+            let hex = self
+                .app
+                .settings
+                .entropy
+                .hex(8)
+                .map_err(|error| unread(Refusal::new(Code::Internal, error.to_string())))?;
+            body.insert("request_id".to_owned(), json!(format!("r-{hex}")));
+        }
+        let patient = body.contains_key("watch_seconds");
+        let mut pause = Duration::from_millis(100);
+        let mut given_up = Deadline::after(RETRIED_FOR);
+        loop {
+            let patience = until.map_or(Duration::ZERO, Deadline::left);
+            if patient {
+                body.insert("watch_seconds".to_owned(), json!(patience.as_millis().div_ceil(1000)));
+            }
+            match self.post(O::NAME, &body, patience) {
+                Ok(answer) => match envelope::read(answer) {
+                    Err(refused) if refused.refusal.code == Code::Overloaded && !given_up.is_over() => {}
+                    read => return read,
+                },
+                Err(refusal) if given_up.is_over() => return Err(unread(refusal)),
+                Err(_) => {}
+            }
+            given_up.nap(pause);
+            pause = (pause * 2).min(PAUSE_MOST);
+            if let Some(until) = until {
+                given_up = given_up.or_sooner(Deadline::after(until.left() + RETRIED_FOR));
+            }
+        }
+    }
+
+    /// What opens the door. A server of this host may begin to listen only now.
+    fn token(&self) -> Option<String> {
+        self.token.clone().or_else(|| self.app.token_for(self.port?))
+    }
+
+    /// One try. Refuses with `unreachable` where no answer came.
+    fn post(&self, name: &str, body: &Map<String, Value>, patience: Duration) -> Result<Value, Refusal> {
+        let unreachable = |error: ureq::Error| {
+            Refusal::new(Code::Unreachable, format!("the server at {} does not answer: {error}", self.url))
+                .hint("callboard serve, on its host; or leave --server-url out where project-plan is at hand")
+        };
+        let mut request = self.agent.post(format!("{}/v1/{name}", self.url));
+        let token = self.token();
+        if let Some(token) = &token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let request = request.header("Content-Type", "application/json");
+        let request = request.config().timeout_global(Some(patience + ANSWER_TAKES)).build();
+        let mut response = request.send(envelope::line(body)).map_err(unreachable)?;
+        let status = response.status();
+        let text = response.body_mut().with_config().limit(ANSWER_MOST).read_to_string().map_err(unreachable)?;
+        if status.as_u16() == 401 && token.is_none() && self.token().is_some() {
+            return self.post(name, body, patience);
+        }
+        serde_json::from_str(&text).map_err(|_| {
+            Refusal::new(Code::Unreachable, format!("what answers at {} is no callboard: {status}", self.url))
+                .hint("--server-url http://127.0.0.1:8765")
+        })
+    }
+}
+
+impl Surroundings for Client<'_> {
+    fn settings(&self) -> &Settings {
+        &self.app.settings
+    }
+
+    fn host(&self) -> Option<HostId> {
+        self.app.host().ok()?.id.parse().ok()
+    }
+
+    /// There may be no board here; then the checkout that the command was called in is the project.
+    fn project(&self) -> Result<PathBuf, Refusal> {
+        let directory = &self.app.settings.directory;
+        let here = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+        Ok(Checkout::around(&here).map_or(here, |checkout| checkout.main_top()))
+    }
+
+    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<String> {
+        let history: History = serde_json::from_value(json!({"module": module, "limit": 1})).ok()?;
+        let done = self.run(&history, caller).ok()?;
+        let attempt = done.reply.attempts.into_iter().next()?;
+        attempt.workspace.head.filter(|_| attempt.ended_at.is_none())
+    }
+}
+
+fn unread(refusal: Refusal) -> Refused {
+    Refused { refusal, revision: None }
+}
+
+fn trusted(file: &PathBuf) -> Result<RootCerts, Refusal> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Refusal::new(Code::InvalidValue, format!("{}: {error}", file.display()))
+            .hint("CALLBOARD_SERVER_CA names a PEM file with certificates")
+    };
+    let content = std::fs::read(file).map_err(|error| bad(&error))?;
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in parse_pem(&content) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| bad(&error))? {
+            certificates.push(certificate.to_owned());
+        }
+    }
+    if certificates.is_empty() {
+        return Err(bad(&"there is no certificate in it"));
+    }
+    Ok(certificates.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_looked_for_only_for_this_host() {
+        for (url, port) in [
+            ("http://127.0.0.1:8765", Some(8765)),
+            ("http://localhost:1/", Some(1)),
+            ("http://[::1]:7", Some(7)),
+            ("https://localhost", Some(443)),
+            ("http://127.0.0.1.evil.example:8765", None),
+            ("http://board.example:8765", None),
+            ("http://127.0.0.1@evil.example:8765", None),
+        ] {
+            assert_eq!(loopback_port(url), port, "{url}");
+        }
+    }
+}

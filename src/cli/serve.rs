@@ -1,0 +1,147 @@
+//! `serve`, and the tokens of its clients.
+
+use std::io::IsTerminal as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use super::out::Out;
+use super::render::serving::Serving;
+use crate::app::App;
+use crate::board::mutation::Refused;
+use crate::dispatch::{self, Certificate, Options, Ready};
+use crate::domain::refusal::{Exit, Refusal};
+use crate::domain::right::Right;
+use crate::ops::Done;
+
+/// The commands for the parser.
+pub(super) fn commands() -> [Command; 2] {
+    [serve_command(), token_command()]
+}
+
+fn serve_command() -> Command {
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
+    Command::new("serve")
+        .about("Serve the board over HTTP, with a live page and MCP")
+        .arg(
+            Arg::new("host")
+                .long("host")
+                .value_name("ADDRESS")
+                .value_parser(value_parser!(IpAddr))
+                .default_value("127.0.0.1")
+                .help("The address to listen on; 0.0.0.0 for all"),
+        )
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("PORT")
+                .value_parser(value_parser!(u16))
+                .default_value("8765")
+                .help("The port; 0 for one that is free"),
+        )
+        .arg(
+            Arg::new("allow-host")
+                .long("allow-host")
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .help("A name that clients may use for this host, beside its addresses"),
+        )
+        .arg(file("tls-cert", "The certificate, as PEM").requires("tls-key"))
+        .arg(file("tls-key", "Its key, as PEM").requires("tls-cert"))
+        .arg(
+            Arg::new("insecure")
+                .long("insecure")
+                .action(ArgAction::SetTrue)
+                .help("Serve other hosts without encryption: behind a proxy, or in a network of your own"),
+        )
+        .after_help(
+            "The command line beside it goes on as before: both are doors to the same directory.\nWhoever looks on this host needs no token; everything else does. CALLBOARD_TOKEN, if set, is the owner's token.\n\nExample:\n  callboard serve\n  callboard summary --server-url http://127.0.0.1:8765\n\nExit codes: 0 stopped by a signal, 2 wrong usage, 9 no board, or the port is taken",
+        )
+}
+
+fn token_command() -> Command {
+    let name = || {
+        Arg::new("name")
+            .value_name("NAME")
+            .required(true)
+            .help("What it is called; a person who shows it acts under this name")
+    };
+    let role = Arg::new("role")
+        .long("role")
+        .value_name("ROLE")
+        .required(true)
+        .value_parser(value_parser!(Right))
+        .help("read, worker, reviewer or operator; each includes those before it");
+    Command::new("token")
+        .about("The tokens that open the server's door, kept on this host")
+        .subcommand_required(true)
+        .subcommand(Command::new("show").about("Print the owner's token"))
+        .subcommand(Command::new("list").about("List names and roles"))
+        .subcommand(Command::new("add").about("Make one, and print it once").arg(name()).arg(role))
+        .subcommand(Command::new("remove").about("End one; at once, also on a running server").arg(name()))
+        .after_help("Example:\n  callboard token add ci --role worker\n\nExit codes: 0 done, 2 wrong usage, 4 the name is taken, 9 no board")
+}
+
+/// Serves until a signal comes.
+pub(super) fn serve(matches: &ArgMatches, app: App, token: Option<String>, out: &mut Out) -> Exit {
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+    let options = Options {
+        host: *matches.get_one("host").expect("it has a default"),
+        port: *matches.get_one("port").expect("it has a default"),
+        allowed_hosts: matches.get_many("allow-host").into_iter().flatten().cloned().collect(),
+        certificate: path("tls-cert").zip(path("tls-key")).map(|(chain, key)| Certificate { chain, key }),
+        insecure: matches.get_flag("insecure"),
+        token,
+    };
+    let served = dispatch::serve(app, &options, |ready| {
+        let page = page_address(ready);
+        out.answer(&Done::plain(Serving { url: ready.url.clone(), page }, 0));
+    });
+    match served {
+        Ok(()) => Exit::Done,
+        Err(refused) => out.refuse(&refused),
+    }
+}
+
+/// The address of the page. At a terminal it opens the page for its owner: what stands behind `#` is never sent to a
+/// server. Elsewhere it may be kept in a log.
+fn page_address(ready: &Ready) -> String {
+    match &ready.token {
+        Some(token) if std::io::stdout().is_terminal() => format!("{}/#token={token}", ready.url),
+        _ => format!("{}/", ready.url),
+    }
+}
+
+/// Runs `token`.
+pub(super) fn token(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
+    let done = run_token(matches, app).map_err(|refusal| Refused { refusal, revision: None });
+    match done {
+        Ok(text) => {
+            out.text(&text);
+            out.ended(Exit::Done)
+        }
+        Err(refused) => out.refuse(&refused),
+    }
+}
+
+fn run_token(matches: &ArgMatches, app: &App) -> Result<String, Refusal> {
+    let place = app.place()?;
+    let (what, matches) = matches.subcommand().expect("it is required");
+    let name = || matches.get_one::<String>("name").expect("it is required");
+    Ok(match what {
+        "show" => app.tokens(&place)?.owner().map(|secret| format!("{secret}\n")).unwrap_or_default(),
+        "add" => format!("{}\n", app.add_token(&place, name(), *matches.get_one("role").expect("it is required"))?),
+        "remove" => {
+            app.remove_token(&place, name())?;
+            format!("removed {}\n", name())
+        }
+        _ => {
+            let tokens = app.tokens(&place)?;
+            tokens.list().iter().fold(String::new(), |text, token| text + &format!("{}: {}\n", token.name, token.role))
+        }
+    })
+}

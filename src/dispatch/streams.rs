@@ -1,0 +1,171 @@
+//! Events and notifications as server-sent events.
+//!
+//! First what there is since the place that the reader names, then the marker `replay_complete`, then what comes. Each entry
+//! carries its place as `id`, so that a reader that lost the connection goes on where it was.
+//!
+//! **Invariants.** A slow reader holds one page and no more: pages are read when there is room for them, and a reader that
+//! takes nothing for a while is let go.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::answers::{denied, refuse};
+use super::query;
+use crate::board::mutation::Refused;
+use crate::bridge::Bridge;
+use crate::bridge::catalogue;
+use crate::bridge::guest::Guest;
+use crate::bridge::meter::Counted;
+use crate::bridge::stream::{Page, Reader};
+use crate::domain::refusal::{Code, Refusal};
+use crate::ops::envelope;
+
+/// While nothing comes, a comment is sent this often, so that both ends know of each other.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A reader that takes nothing for so long is let go.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a reader that lost the connection waits before it comes back, in milliseconds.
+const RETRY_MS: u32 = 2_000;
+/// So many streams are open at once.
+const STREAMS_MOST: i64 = 2_048;
+
+/// `GET /events/stream`.
+pub(super) async fn events(
+    bridge: State<Arc<Bridge>>,
+    guest: Extension<Guest>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    open("events", "event", bridge.0, guest.0, &headers, &uri).await
+}
+
+/// `GET /notifications/stream`.
+pub(super) async fn notifications(
+    bridge: State<Arc<Bridge>>,
+    guest: Extension<Guest>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    open("notifications", "notification", bridge.0, guest.0, &headers, &uri).await
+}
+
+async fn open(
+    name: &str,
+    kind: &'static str,
+    bridge: Arc<Bridge>,
+    guest: Guest,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Response {
+    let mut reader = match reader(name, guest, headers, uri) {
+        Ok(reader) => reader,
+        Err(refusal) => return refuse(refusal),
+    };
+    if bridge.meter.streams.load(std::sync::atomic::Ordering::Relaxed) >= STREAMS_MOST {
+        let message = format!("{STREAMS_MOST} streams are open, which is the most");
+        return refuse(Refusal::new(Code::Overloaded, message).hint("read pages instead: GET /v1/events"));
+    }
+    // A place that cannot be read from is refused before the stream begins.
+    let first = match reader.page(&bridge).await {
+        Ok(page) => page,
+        Err(refused) => return denied(&refused),
+    };
+    let (sender, receiver) = channel(1);
+    tokio::spawn(async move {
+        let _one = Counted::one(&bridge.meter.streams);
+        Stream { bridge: &bridge, sender, kind }.send_all(reader, first).await;
+    });
+    let chunks = ReceiverStream::new(receiver).map(Ok::<Bytes, std::convert::Infallible>);
+    let mut response = Body::from_stream(chunks).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
+
+fn reader(name: &str, guest: Guest, headers: &HeaderMap, uri: &Uri) -> Result<Reader, Refusal> {
+    let entry = catalogue::find(name)?;
+    let mut fields = query::fields(uri, entry)?;
+    if let Some(last) = headers.get("last-event-id").and_then(|last| last.to_str().ok()).filter(|last| !last.is_empty())
+    {
+        fields.insert("since".to_owned(), Value::String(last.to_owned()));
+    }
+    Reader::new(entry, fields, guest)
+}
+
+struct Stream<'a> {
+    bridge: &'a Bridge,
+    sender: Sender<Bytes>,
+    kind: &'static str,
+}
+
+/// The reader has gone.
+struct Gone;
+
+impl Stream<'_> {
+    async fn send_all(&self, mut reader: Reader, first: Arc<Page>) {
+        let refused = match self.follow(&mut reader, first).await {
+            Ok(refused) => refused,
+            Err(Gone) => return,
+        };
+        let data = envelope::line(&envelope::denied(&refused));
+        let _ = self.send(format!("event: refused\ndata: {data}\n\n")).await;
+    }
+
+    /// Sends until the reader has gone or something is refused.
+    async fn follow(&self, reader: &mut Reader, first: Arc<Page>) -> Result<Refused, Gone> {
+        let mut text = format!("retry: {RETRY_MS}\n\n");
+        let mut page = first;
+        let mut replays = true;
+        loop {
+            for (place, entry) in &page.entries {
+                write!(text, "id: {place}\nevent: {}\ndata: {entry}\n\n", self.kind).expect("text");
+            }
+            if replays && !page.more {
+                replays = false;
+                let marker = json!({"next_since": page.next});
+                write!(text, "id: {}\nevent: replay_complete\ndata: {marker}\n\n", page.next).expect("text");
+            }
+            if !text.is_empty() {
+                self.send(std::mem::take(&mut text)).await?;
+            }
+            if !page.more {
+                self.wait(reader).await?;
+            }
+            page = match reader.page(self.bridge).await {
+                Ok(page) => page,
+                Err(refused) => return Ok(refused),
+            };
+        }
+    }
+
+    /// Waits for news; comments tell the reader that the stream lives.
+    async fn wait(&self, reader: &Reader) -> Result<(), Gone> {
+        loop {
+            let came = tokio::select! {
+                came = reader.news(self.bridge, HEARTBEAT) => came,
+                () = self.sender.closed() => return Err(Gone),
+                () = self.bridge.stopping.cancelled() => return Err(Gone),
+            };
+            if came {
+                return Ok(());
+            }
+            self.send(": nothing new\n\n".to_owned()).await?;
+        }
+    }
+
+    async fn send(&self, text: String) -> Result<(), Gone> {
+        let sent = timeout(PATIENCE, self.sender.send(text.into())).await;
+        sent.map_err(|_| Gone)?.map_err(|_| Gone)
+    }
+}

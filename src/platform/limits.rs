@@ -1,0 +1,13 @@
+//! How much the system lets this process have.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Raises the number of files that this process may have open as far as it is allowed to; says how many that are.
+pub fn raise_open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // What is not granted is not needed: the number that holds is what counts.
+    let _ = setrlimit(Resource::Nofile, wanted);
+    let holds = getrlimit(Resource::Nofile).current;
+    holds.and_then(|holds| usize::try_from(holds).ok()).unwrap_or(usize::MAX)
+}
