@@ -21,6 +21,7 @@ pub mod cli;
 pub mod dispatch;
 pub mod domain;
 pub mod intake;
+pub mod mcp;
 pub mod ops;
 pub mod platform;
 pub mod projection;

@@ -27,4 +27,13 @@ impl App {
         })
         .map(drop)
     }
+
+    /// Records that the caller's window is there, which renews the leases of one that is named.
+    pub fn be_heard_of(&self, caller: &Caller) -> Result<(), Refused> {
+        self.commit(&Order::presence("heard", caller), |turn| {
+            turn.be_heard_of();
+            Ok(Answer { outcome: Outcome::Nothing, reply: () })
+        })
+        .map(drop)
+    }
 }

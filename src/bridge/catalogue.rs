@@ -39,8 +39,14 @@ pub struct Entry {
     pub shared_schema: Schema,
     /// Its reply, as a schema.
     pub reply_schema: Schema,
-    forms: BTreeMap<String, Form>,
+    fields: BTreeMap<String, Field>,
     pub(super) bind: Bind,
+}
+
+#[derive(Debug)]
+struct Field {
+    schema: Value,
+    required: bool,
 }
 
 /// How a field is written where there is only text, as in a query.
@@ -86,7 +92,7 @@ fn entry<O: Operation>() -> Entry {
         follows: O::FOLLOWS,
         own: keys(&own),
         shared: keys(&shared),
-        forms: forms(&own).chain(forms(&shared)).collect(),
+        fields: fields(&own).chain(fields(&shared)).collect(),
         about,
         own_schema: schema::<O>,
         shared_schema: schema::<O::Call>,
@@ -106,9 +112,13 @@ fn inlined<T: JsonSchema>() -> schemars::Schema {
     settings.into_generator().into_root_schema_for::<T>()
 }
 
-fn forms(schema: &schemars::Schema) -> impl Iterator<Item = (String, Form)> {
+fn fields(schema: &schemars::Schema) -> impl Iterator<Item = (String, Field)> {
     let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    properties.into_iter().map(|(name, property)| (name, form(&property)))
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    properties.into_iter().map(move |(name, schema)| {
+        let required = required.iter().any(|one| *one == *name);
+        (name, Field { schema, required })
+    })
 }
 
 fn form(property: &Value) -> Form {
@@ -153,7 +163,17 @@ pub fn find(name: &str) -> Result<&'static Entry, Refusal> {
 impl Entry {
     /// How a field is written where there is only text. One that the operation does not have is text.
     pub fn form(&self, field: &str) -> Form {
-        self.forms.get(field).copied().unwrap_or(Form::Text)
+        self.fields.get(field).map_or(Form::Text, |field| form(&field.schema))
+    }
+
+    /// The schema of a field, without references.
+    pub fn schema_of(&self, field: &str) -> Option<&Value> {
+        self.fields.get(field).map(|field| &field.schema)
+    }
+
+    /// True for a field that must be given.
+    pub fn requires(&self, field: &str) -> bool {
+        self.fields.get(field).is_some_and(|field| field.required)
     }
 
     /// Makes a request of a body of both kinds of keys. Refuses keys that it does not have, and values that are none.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::meter::Meter;
+use super::request::Request;
 use crate::app::together::Ended;
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
@@ -74,6 +75,10 @@ impl Part for crate::ops::Done<serde_json::Value> {
 }
 
 impl Part for Outlook {
+    fn ended(&mut self, _: &Ended) {}
+}
+
+impl Part for Box<dyn Request> {
     fn ended(&mut self, _: &Ended) {}
 }
 

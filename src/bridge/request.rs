@@ -36,6 +36,8 @@ pub trait Request: Send + Sync {
     fn lane(&self) -> Lane;
     /// For how long an answer that is not "nothing" is waited for.
     fn patience(&self) -> Option<Duration>;
+    /// Adds what this machine knows, where it is the caller's.
+    fn prepare(&mut self, app: &App) -> Result<(), Refused>;
     /// Does it; never waits for the board to change.
     fn run(&self, app: &App) -> Settled;
     /// One look before a wait.
@@ -71,6 +73,10 @@ impl<O: Operation> Request for Bound<O> {
 
     fn patience(&self) -> Option<Duration> {
         self.call.patience()
+    }
+
+    fn prepare(&mut self, app: &App) -> Result<(), Refused> {
+        self.operation.prepare(&mut self.call, app)
     }
 
     fn run(&self, app: &App) -> Settled {

@@ -15,8 +15,10 @@ use super::meter::{Counted, Meter};
 use super::request::{self, Request, Settled};
 use super::stream::Pages;
 use crate::app::Settings;
+use crate::board::caller::Caller;
 use crate::board::mutation::{Outcome, Refused};
 use crate::board::outlook::Outlook;
+use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::Exit;
 use crate::platform::clock;
 use crate::platform::deadline::Deadline;
@@ -84,6 +86,17 @@ impl Bridge {
             request::Lane::Alone => &self.alone,
         };
         lane.run(move |app| request.run(app)).await
+    }
+
+    /// Adds to a request what this machine knows, where it is the caller's. It may ask git, so nobody waits behind it.
+    pub async fn prepare(&self, mut request: Box<dyn Request>) -> Result<Box<dyn Request>, Refused> {
+        self.alone.run(move |app| request.prepare(app).map(|()| request)).await
+    }
+
+    /// Records that a window is there, and renews its leases.
+    pub async fn be_heard_of(&self, agent: AgentId, session: SessionId) -> Result<(), Refused> {
+        let caller = Caller { agent: Some(agent), session: Some(session), ..Caller::default() };
+        self.changes.run(move |app| app.be_heard_of(&caller)).await
     }
 
     pub(super) async fn outlook(&self, request: &Arc<dyn Request>) -> Result<Outlook, Refused> {

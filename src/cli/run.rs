@@ -116,6 +116,7 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
                     out.refuse(&Refused { refusal, revision: None })
                 }
                 None if name == "serve" => serve::serve(sub, app, command::token(), &mut out),
+                None if name == "mcp" => serve::mcp(sub, &app, &mut out),
                 None if name == "token" => serve::token(sub, &app, &mut out),
                 None if name == "names" => completions::names(sub, &app, &mut out),
                 None => files::run(name, sub, &app, &mut out),

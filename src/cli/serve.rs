@@ -3,21 +3,29 @@
 use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::facts;
 use super::out::Out;
 use super::render::serving::Serving;
 use crate::app::App;
+use crate::app::host_config::Host;
+use crate::app::place::Place;
 use crate::board::mutation::Refused;
+use crate::bridge::Bridge;
 use crate::dispatch::{self, Certificate, Options, Ready};
 use crate::domain::refusal::{Exit, Refusal};
 use crate::domain::right::Right;
+use crate::mcp::{self, Identity, Toolset};
 use crate::ops::Done;
+use crate::ops::call::Facts;
+use crate::workspace::git;
 
 /// The commands for the parser.
-pub(super) fn commands() -> [Command; 2] {
-    [serve_command(), token_command()]
+pub(super) fn commands() -> [Command; 3] {
+    [serve_command(), mcp_command(), token_command()]
 }
 
 fn serve_command() -> Command {
@@ -58,8 +66,42 @@ fn serve_command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Serve other hosts without encryption: behind a proxy, or in a network of your own"),
         )
+        .arg(toolset())
         .after_help(
             "The command line beside it goes on as before: both are doors to the same directory.\nWhoever looks on this host needs no token; everything else does. CALLBOARD_TOKEN, if set, is the owner's token.\n\nExample:\n  callboard serve\n  callboard summary --server-url http://127.0.0.1:8765\n\nExit codes: 0 stopped by a signal, 2 wrong usage, 9 no board, or the port is taken",
+        )
+}
+
+/// Which tools MCP clients see.
+fn toolset() -> Arg {
+    Arg::new("toolset")
+        .long("toolset")
+        .value_name("SET")
+        .value_parser(value_parser!(Toolset))
+        .help("The tools of MCP: worker, reviewer, planner, full; the twelve of before unless told otherwise")
+}
+
+fn mcp_command() -> Command {
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let list = |arg: Arg| arg.action(ArgAction::Append).value_delimiter(',');
+    Command::new("mcp")
+        .about("Serve one agent over standard input and output, as MCP")
+        .arg(text("thread-key", "KEY", "Who the agent is; the client's name when none is given").env("CALLBOARD_THREAD_KEY"))
+        .arg(text("window-id", "W", "Which window; one of its own for each connection when none is given"))
+        .arg(list(text("role", "ROLE", "What the agent is for: worker, reviewer, planner")))
+        .arg(list(text("specialty", "S", "What it is good at")))
+        .arg(toolset())
+        .arg(
+            Arg::new("print-config")
+                .long("print-config")
+                .value_name("HOST")
+                .value_parser(value_parser!(Host))
+                .help("Print the entry for claude-code, codex, cursor or vscode, and serve nobody"),
+        )
+        .after_help(
+            "The connection is a window of the agent: its calls renew its leases, and when it ends they end.\n\nExample:\n  callboard mcp --print-config claude-code\n\nExit codes: 0 the client has left, 2 wrong usage, 9 no board",
         )
 }
 
@@ -97,11 +139,51 @@ pub(super) fn serve(matches: &ArgMatches, app: App, token: Option<String>, out: 
         insecure: matches.get_flag("insecure"),
         token,
     };
-    let served = dispatch::serve(app, &options, |ready| {
+    let identity = Identity::default();
+    let toolset = matches.get_one("toolset").copied().unwrap_or(Toolset::Default);
+    let mcp = mcp::Options { toolset, identity };
+    let room = |bridge: &Arc<Bridge>, place: &Place| mcp::room(bridge, place.plan.clone(), mcp);
+    let served = dispatch::serve(app, &options, room, |ready| {
         let page = page_address(ready);
         out.answer(&Done::plain(Serving { url: ready.url.clone(), page }, 0));
     });
     match served {
+        Ok(()) => Exit::Done,
+        Err(refused) => out.refuse(&refused),
+    }
+}
+
+/// Runs `mcp`.
+pub(super) fn mcp(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
+    let unread = |refusal| Refused { refusal, revision: None };
+    if let Some(host) = matches.get_one::<Host>("print-config") {
+        return match app.host_config(*host) {
+            Ok((file, text)) => {
+                out.text(&text);
+                out.note(&format!("this belongs into {file}"));
+                out.ended(Exit::Done)
+            }
+            Err(refusal) => out.refuse(&unread(refusal)),
+        };
+    }
+    let text = |name: &str| matches.get_one::<String>(name).cloned().filter(|text| !text.is_empty());
+    let list = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    let Facts { user, .. } = facts::gather(app);
+    let (directory, host) = (app.settings.directory.clone(), app.settings.host_name.clone());
+    let facts = move || {
+        // What speaks here is a program, whatever it was started from.
+        let facts = Facts { user: user.clone(), workspace: git::workspace(&directory, &host), ..Facts::default() };
+        serde_json::to_value(facts).expect("texts have a JSON form")
+    };
+    let identity = Identity {
+        thread_key: text("thread-key"),
+        window: text("window-id"),
+        roles: list("role"),
+        specialties: list("specialty"),
+        facts: Some(Arc::new(facts)),
+    };
+    let toolset = matches.get_one("toolset").copied().unwrap_or(Toolset::Default);
+    match mcp::serve(app, &mcp::Options { toolset, identity }) {
         Ok(()) => Exit::Done,
         Err(refused) => out.refuse(&refused),
     }

@@ -5,6 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::bridge::catalogue::{ENTRIES, Entry};
+use crate::domain::right::Right;
 use crate::ops::Kind;
 
 /// Statuses of refusals that any operation can have.
@@ -20,7 +21,7 @@ pub(super) fn document() -> Value {
     for entry in ENTRIES.iter() {
         let post = post(entry, &mut generator);
         let mut item = json!({"post": post});
-        if entry.kind == Kind::Read {
+        if entry.kind == Kind::Read && entry.right == Right::Read {
             item["get"] = get(entry, &mut generator);
         }
         paths.insert(format!("/v1/{}", entry.name), item);

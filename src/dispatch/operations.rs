@@ -89,7 +89,7 @@ async fn answer(bridge: &Bridge, request: Result<Box<dyn Request>, Refusal>) -> 
 
 fn by_query(name: &str, guest: &Guest, uri: &Uri) -> Result<Box<dyn Request>, Refusal> {
     let entry = catalogue::find(name)?;
-    if entry.kind != Kind::Read {
+    if entry.kind != Kind::Read || entry.right > Right::Read {
         let message = format!("{} changes the board: it takes POST", entry.name);
         return Err(Refusal::new(Code::Usage, message).hint(format!("POST /v1/{}", entry.name)));
     }

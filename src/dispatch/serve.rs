@@ -1,14 +1,18 @@
 //! Starting the server: what may be listened on, who may come in, and what is at which address.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
+use axum::routing::{any_service, get, post};
+use axum::{Extension, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_service::Service;
 
 use super::answers::json;
 use super::connections::Connections;
@@ -16,6 +20,8 @@ use super::door::{Porter, keep};
 use super::tls::{Certificate, acceptor};
 use super::{listen, metrics, openapi, operations, page, streams};
 use crate::app::App;
+use crate::app::place::Place;
+use crate::app::published::Published;
 use crate::app::tokens::Tokens;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
@@ -56,8 +62,16 @@ pub struct Ready {
 }
 
 /// Serves the board of `app` until a signal comes; then answers what was asked and returns. `ready` is told where it
-/// listens. Refuses what a look at the board is refused for, a port that is taken, and to serve other hosts in the clear.
-pub fn serve(app: App, options: &Options, ready: impl FnOnce(&Ready)) -> Result<(), Refused> {
+/// listens; `mcp` makes what answers at `/mcp`. Refuses what a look at the board is refused for, a port that is taken, and to serve other hosts in the clear.
+pub fn serve<R>(
+    app: App,
+    options: &Options,
+    mcp: impl FnOnce(&Arc<Bridge>, &Place) -> R,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), Refused>
+where
+    R: Service<Request, Error = Infallible, Response: IntoResponse, Future: Send> + Clone + Send + Sync + 'static,
+{
     let unread = |refusal| Refused { refusal, revision: None };
     let loopback = options.host.is_loopback();
     if !loopback && !options.insecure && options.certificate.is_none() {
@@ -97,7 +111,7 @@ pub fn serve(app: App, options: &Options, ready: impl FnOnce(&Ready)) -> Result<
         let porter = Porter { hosts, loopback, board, tokens: Mutex::new(tokens), app: Mutex::new(app) };
         let files = limits::raise_open_files().saturating_sub(FILES_KEPT).max(16);
         let connections = Connections::new(CONNECTIONS_MOST.min(files), Arc::clone(&bridge.meter));
-        let router = router(&bridge, Arc::new(porter));
+        let router = router(&bridge, mcp(&bridge, &place), Published::new(place.plan.clone()), Arc::new(porter));
         listen::take(listener, tls, router, connections, stop).await;
         drop(registered);
         Ok(())
@@ -109,12 +123,17 @@ fn taken(address: SocketAddr, error: &std::io::Error) -> Refusal {
         .hint("callboard serve --port 0 takes one that is free")
 }
 
-fn router(bridge: &Arc<Bridge>, porter: Arc<Porter>) -> Router {
+fn router<R>(bridge: &Arc<Bridge>, mcp: R, published: Published, porter: Arc<Porter>) -> Router
+where
+    R: Service<Request, Error = Infallible, Response: IntoResponse, Future: Send> + Clone + Send + Sync + 'static,
+{
     let document = Arc::new(openapi::document());
     let healthy = || async { json(StatusCode::OK, &json!({"ok": true, "version": env!("CARGO_PKG_VERSION")})) };
     Router::new()
         .route("/", get(page::index))
         .route("/assets/{name}", get(page::asset))
+        .route("/pages/{name}", get(page::published))
+        .route("/bundles/{module}", get(page::bundle))
         .route("/healthz", get(healthy))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(move || async move { json(StatusCode::OK, &*document) }))
@@ -122,8 +141,10 @@ fn router(bridge: &Arc<Bridge>, porter: Arc<Porter>) -> Router {
         .route("/notifications/stream", get(streams::notifications))
         .route("/v1/{operation}", post(operations::post).get(operations::get))
         .route("/{operation}", get(operations::get))
+        .route("/mcp", any_service(mcp))
         .fallback(operations::nowhere)
         .method_not_allowed_fallback(operations::wrong_method)
+        .layer(Extension(published))
         .layer(axum::middleware::from_fn_with_state(porter, keep))
         .with_state(Arc::clone(bridge))
 }

@@ -49,6 +49,10 @@ pub struct Init {
     #[arg(long, value_name = "PROFILE")]
     #[serde(default)]
     pub safety_profile: Option<Profile>,
+    /// Write project-plan/mcp-host-config.json: the entry by which agents' programs start callboard mcp.
+    #[arg(long)]
+    #[serde(default)]
+    pub emit_mcp_config: bool,
 }
 
 /// The board that is there now.
@@ -68,6 +72,9 @@ pub struct InitReply {
     pub journal: Journal,
     /// How careful it is.
     pub safety_profile: Profile,
+    /// Where the entry for agents' programs was written, if it was asked for.
+    #[serde(default)]
+    pub mcp_config: Option<String>,
 }
 
 impl Operation for Init {
@@ -96,6 +103,10 @@ impl Operation for Init {
             Ok(warnings) => warnings,
             Err(refused) => vec![format!("the pages are behind: {}", refused.refusal)],
         };
+        let config = match self.emit_mcp_config {
+            true => Some(app.write_host_config(&there.place).map_err(|refusal| Refused { refusal, revision: None })?),
+            false => None,
+        };
         let revision = there.board.revision;
         let reply = InitReply {
             created: there.made == Made::New,
@@ -105,6 +116,7 @@ impl Operation for Init {
             storage: there.place.file.storage,
             journal: there.board.journal,
             safety_profile: there.board.profile,
+            mcp_config: config.map(|path| path.to_string_lossy().into_owned()),
         };
         Ok(Done { warnings, ..Done::plain(reply, revision) })
     }

@@ -251,7 +251,7 @@ pub struct Waiter {
     #[command(flatten)]
     #[serde(flatten)]
     pub caller: Caller,
-    /// Wait so long for an answer that is not "nothing"; then exit 3.
+    /// Wait so long for an answer that is not "nothing".
     #[arg(long, alias = "timeout", value_name = "SECONDS", help_heading = "Waiting")]
     pub watch_seconds: Option<WatchSeconds>,
 }
@@ -271,7 +271,7 @@ pub struct WaitingChanger {
     #[command(flatten)]
     #[serde(flatten)]
     pub changer: Changer,
-    /// Wait so long for an answer that is not "nothing"; then exit 3.
+    /// Wait so long for an answer that is not "nothing".
     #[arg(long, alias = "timeout", value_name = "SECONDS", help_heading = "Waiting")]
     pub watch_seconds: Option<WatchSeconds>,
 }

@@ -13,6 +13,7 @@ mod former;
 mod guard;
 mod intake;
 mod manual;
+mod page;
 mod pages;
 mod places;
 mod project;

@@ -16,6 +16,7 @@ impl Render for InitReply {
         page.field("storage", self.storage);
         page.field("journal", self.journal);
         page.field("safety_profile", self.safety_profile);
+        page.maybe("mcp_config", self.mcp_config.as_ref());
         if self.created {
             page.field(
                 "next",

@@ -1,0 +1,16 @@
+//! The board as a Model Context Protocol server: over standard input and output for one agent, and as a room of the dispatch
+//! server for many.
+//!
+//! A third door to the same catalogue. Tools take their schemas from it, resources are the pages, and a connection is a
+//! window: it is registered when it opens, its calls renew its leases, and it is closed with it.
+
+mod handler;
+mod presence;
+mod prompts;
+mod resources;
+mod serve;
+mod toolset;
+
+pub use presence::Identity;
+pub use serve::{Options, Room, room, serve};
+pub use toolset::Toolset;

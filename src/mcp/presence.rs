@@ -1,0 +1,189 @@
+//! Who a connection is on the board: a window of an agent, registered for it and closed with it.
+//!
+//! **Invariants.** Every call of the connection is made by that window, unless it names another agent itself. Its leases are
+//! renewed by its calls, whatever they are about. When the connection ends, the window is closed and its leases end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+
+use crate::board::mutation::Refused;
+use crate::bridge::Bridge;
+use crate::bridge::catalogue::{Entry, find};
+use crate::bridge::guest::Guest;
+use crate::domain::id::{AgentId, SessionId};
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
+use crate::platform::deadline::Deadline;
+
+/// A window that calls is heard of at most this often, and its leases renewed.
+const RENEWED_EVERY: Duration = Duration::from_secs(20);
+
+/// Who connections are.
+#[derive(Clone, Default)]
+pub struct Identity {
+    /// The agent's key; the client's name where there is none.
+    pub thread_key: Option<String>,
+    /// The window; one of its own for each connection where there is none.
+    pub window: Option<String>,
+    /// What the agent is for.
+    pub roles: Vec<String>,
+    /// Its specialties.
+    pub specialties: Vec<String>,
+    /// Asks what the client's machine knows of itself, where it is this one: branch and head may be others at each call.
+    pub facts: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("thread_key", &self.thread_key).finish_non_exhaustive()
+    }
+}
+
+/// The window of one connection.
+pub(super) struct Presence {
+    bridge: Arc<Bridge>,
+    identity: Identity,
+    state: Mutex<Option<Aboard>>,
+}
+
+#[derive(Clone)]
+struct Aboard {
+    agent: AgentId,
+    session: SessionId,
+    renew: Deadline,
+}
+
+impl Presence {
+    pub(super) fn new(bridge: Arc<Bridge>, identity: Identity) -> Arc<Self> {
+        Arc::new(Self { bridge, identity, state: Mutex::new(None) })
+    }
+
+    /// Registers the window of the connection, if it has none yet. `client` is what the client calls itself.
+    pub(super) async fn come_aboard(&self, client: &str, guest: &Guest) -> Result<(), Refused> {
+        let mut state = self.state.lock().await;
+        if state.is_some() {
+            return Ok(());
+        }
+        let key = self.identity.thread_key.clone().unwrap_or_else(|| slug(client));
+        let window = self.identity.window.clone().unwrap_or_else(own_window);
+        let mut body = json!({"thread_key": key, "window_id": window});
+        for (field, list) in [("role", &self.identity.roles), ("specialty", &self.identity.specialties)] {
+            if !list.is_empty() {
+                body[field] = json!(list);
+            }
+        }
+        *state = Some(self.register(body.as_object().cloned().unwrap_or_default(), guest).await?.1);
+        Ok(())
+    }
+
+    /// Registers the window that the client asks for, in place of the one that it had.
+    pub(super) async fn be(&self, body: Map<String, Value>, guest: &Guest) -> crate::bridge::request::Settled {
+        let mut state = self.state.lock().await;
+        let mut body = body;
+        if !body.contains_key("window_id") {
+            body.insert("window_id".to_owned(), json!(self.identity.window.clone().unwrap_or_else(own_window)));
+        }
+        let (done, aboard) = self.register(body, guest).await?;
+        let before = state.replace(aboard.clone());
+        if let Some(before) = before.filter(|before| before.session != aboard.session) {
+            self.close(&before).await;
+        }
+        Ok(done)
+    }
+
+    async fn register(
+        &self,
+        mut body: Map<String, Value>,
+        guest: &Guest,
+    ) -> Result<(crate::ops::Done<Value>, Aboard), Refused> {
+        let entry = find("register-session").map_err(unread)?;
+        self.add_facts(entry, &mut body);
+        guest.admit(entry, &mut body).map_err(unread)?;
+        let request = entry.request(body).map_err(unread)?;
+        let done = self.bridge.call(request.into()).await?;
+        let text = |key: &str| done.reply[key].as_str().unwrap_or_default();
+        let strange = |_| unread(Refusal::new(Code::Internal, "a window was registered without a name"));
+        let (agent, session) =
+            (text("agent_id").parse().map_err(strange)?, text("session_id").parse().map_err(strange)?);
+        Ok((done, Aboard { agent, session, renew: Deadline::after(RENEWED_EVERY) }))
+    }
+
+    fn add_facts(&self, entry: &Entry, body: &mut Map<String, Value>) {
+        if let Some(facts) = self.identity.facts.as_ref().filter(|_| entry.shared.contains("facts")) {
+            body.entry("facts").or_insert_with(|| facts());
+        }
+    }
+
+    /// Says in the fields of a call who calls, unless they do.
+    pub(super) async fn sign(&self, entry: &Entry, body: &mut Map<String, Value>) {
+        self.add_facts(entry, body);
+        let named = ["agent_id", "thread_key", "session_id", "as_human"];
+        let mut speaks = named.iter().filter(|key| entry.shared.contains(**key));
+        let says = speaks.any(|key| body.get(*key).is_some_and(|value| !value.is_null()));
+        let state = self.state.lock().await;
+        if let Some(aboard) = state.as_ref().filter(|_| !says && entry.shared.contains("session_id")) {
+            body.insert("agent_id".to_owned(), json!(aboard.agent));
+            body.insert("session_id".to_owned(), json!(aboard.session));
+        }
+    }
+
+    /// The session of the connection, for people who read along.
+    pub(super) async fn session(&self) -> Option<(AgentId, SessionId)> {
+        self.state.lock().await.as_ref().map(|aboard| (aboard.agent.clone(), aboard.session.clone()))
+    }
+
+    /// Renews the leases of the window after a call, if that was not done lately.
+    pub(super) async fn renew(&self) {
+        let mut state = self.state.lock().await;
+        let Some(aboard) = state.as_mut().filter(|aboard| aboard.renew.is_over()) else { return };
+        aboard.renew = Deadline::after(RENEWED_EVERY);
+        // A window that was reaped meanwhile is told so by the next call that needs it.
+        let _ = self.bridge.be_heard_of(aboard.agent.clone(), aboard.session.clone()).await;
+    }
+
+    /// The window has ended by itself.
+    pub(super) async fn forget(&self) {
+        *self.state.lock().await = None;
+    }
+
+    /// Closes the window.
+    pub(super) async fn leave(&self) {
+        if let Some(aboard) = self.state.lock().await.take() {
+            self.close(&aboard).await;
+        }
+    }
+
+    async fn close(&self, aboard: &Aboard) {
+        let body = json!({"agent_id": aboard.agent, "session_id": aboard.session});
+        let mut body = body.as_object().cloned().unwrap_or_default();
+        let Ok(entry) = find("close-session") else { return };
+        let guest = Guest::known("mcp", Right::Operator);
+        let admitted = guest.admit(entry, &mut body).and_then(|()| entry.request(body));
+        if let Ok(request) = admitted {
+            // A window that has ended already needs no closing.
+            let _ = self.bridge.call(request.into()).await;
+        }
+    }
+}
+
+fn unread(refusal: Refusal) -> Refused {
+    Refused { refusal, revision: None }
+}
+
+/// A name as the board takes it.
+fn slug(name: &str) -> String {
+    let plain =
+        name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect::<String>();
+    let plain = plain.trim_matches('-').to_owned();
+    if plain.is_empty() { "mcp".to_owned() } else { plain }
+}
+
+/// A window for one connection of this process.
+fn own_window() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("mcp-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,91 @@
+//! Serving clients: one over standard input and output, or many over HTTP.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::ServiceExt as _;
+use rmcp::transport::stdio;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio_util::sync::CancellationToken;
+
+use super::handler::{Client, Connection, House};
+use super::presence::Identity;
+use super::toolset::Toolset;
+use crate::app::App;
+use crate::board::mutation::Refused;
+use crate::bridge::Bridge;
+use crate::bridge::guest::Guest;
+use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
+use crate::platform::signals;
+
+/// A client over HTTP that says nothing for so long has gone, and its window is closed. Work between two calls may take
+/// longer than a lease.
+const SESSION_KEPT: Duration = Duration::from_secs(2 * 3600);
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which tools are listed.
+    pub toolset: Toolset,
+    /// Who the client is.
+    pub identity: Identity,
+}
+
+/// Serves one client over standard input and output until it leaves or a signal comes; then its window is closed. Refuses
+/// what a look at the board is refused for.
+pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
+    let unread = |refusal| Refused { refusal, revision: None };
+    let failed = |error: &dyn std::fmt::Display| {
+        unread(Refusal::new(Code::Internal, format!("the client cannot be served: {error}")))
+    };
+    let plan = app.place().map_err(unread)?.plan;
+    let bridge = Arc::new(Bridge::begin(&app.settings)?);
+    let Options { toolset, identity } = options.clone();
+    let house = House { bridge: Arc::clone(&bridge), plan, toolset, identity };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let done = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let (stopping, waits) = (stop.clone(), bridge.stopping.clone());
+        signals::tell_first(move || {
+            stopping.cancel();
+            waits.cancel();
+        });
+        // Whoever started this process may do what its account may, but is no person.
+        let guest = Guest::known(app.settings.user.clone(), Right::Operator);
+        let client = Client::new(&house, Connection::Process, Some(guest));
+        let presence = Arc::clone(&client.presence);
+        let running = tokio::select! {
+            running = client.serve(stdio()) => running.map_err(|error| failed(&error))?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let ended = running.cancellation_token();
+        tokio::select! {
+            _ = running.waiting() => {}
+            () = stop.cancelled() => ended.cancel(),
+        }
+        presence.leave().await;
+        Ok(())
+    });
+    // A thread that still reads standard input must not keep the process.
+    runtime.shutdown_background();
+    done
+}
+
+/// What serves MCP clients that come over HTTP.
+pub type Room = StreamableHttpService<Client, LocalSessionManager>;
+
+/// A room for clients that come over HTTP. Who they are is said by the [`Guest`] that the door has put into their requests;
+/// the door has also seen to their Host and Origin.
+pub fn room(bridge: &Arc<Bridge>, plan: PathBuf, options: Options) -> Room {
+    let Options { toolset, identity } = options;
+    let house = House { bridge: Arc::clone(bridge), plan, toolset, identity };
+    let mut sessions = LocalSessionManager::default();
+    sessions.session_config.keep_alive = Some(SESSION_KEPT);
+    let config =
+        StreamableHttpServerConfig::default().disable_allowed_hosts().with_cancellation_token(bridge.stopping.clone());
+    let client = move || Ok(Client::new(&house, Connection::Session, None));
+    StreamableHttpService::new(client, Arc::new(sessions), config)
+}
