@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod aboard;
+mod doors;
 mod waiting;
 
 /// How often each command is timed; the median counts.
@@ -47,7 +48,7 @@ fn main() {
     println!("| figure | measured | floor | ratio | bound |\n| --- | --- | --- | --- | --- |");
     // BENCH_PART names one of them; all are run without it.
     let wanted = std::env::var("BENCH_PART").ok().filter(|part| !part.is_empty());
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("claims", Bench::claims),
         ("growth", Bench::growth),
         ("events", Bench::events),
@@ -55,6 +56,7 @@ fn main() {
         ("reads", Bench::reads),
         ("storm", Bench::storm),
         ("aboard", aboard::measure),
+        ("doors", doors::measure),
     ];
     for (_, part) in parts.iter().filter(|(name, _)| wanted.as_deref().is_none_or(|wanted| wanted == *name)) {
         part(&bench);
@@ -258,7 +260,7 @@ impl Bench {
                 .map(|worker| {
                     scope.spawn({
                         let project = &project;
-                        move || self.work(project, worker)
+                        move || self.work(project, worker, 1_000)
                     })
                 })
                 .collect();
@@ -292,10 +294,10 @@ impl Bench {
     }
 
     /// One worker of the storm: how many tasks it was given.
-    fn work(&self, project: &Path, worker: usize) -> usize {
+    fn work(&self, project: &Path, worker: usize, sync_us: u64) -> usize {
         let agent = format!("w{worker}");
         let run = |arguments: &[&str]| {
-            let mut command = self.slow(self.callboard(project, arguments), 1_000);
+            let mut command = self.slow(self.callboard(project, arguments), sync_us);
             let output = command.stdout(Stdio::piped()).output().unwrap();
             (output.status.code(), serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap())
         };

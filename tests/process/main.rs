@@ -13,6 +13,7 @@ mod former;
 mod guard;
 mod intake;
 mod manual;
+mod mcp;
 mod page;
 mod pages;
 mod places;
