@@ -1,5 +1,7 @@
 //! The parser, made from the catalogue: one table entry for each operation, with a renderer that cannot be missing.
 
+use std::ffi::OsStr;
+
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
 
@@ -71,10 +73,16 @@ pub(super) fn find(name: &str) -> Option<&'static Entry> {
     entries().find(|entry| entry.name == name || entry.aliases.contains(&name))
 }
 
-/// The parser, whose subcommands get their arguments when they are meant.
-pub(super) fn lazy() -> Command {
-    let subcommands = entries().map(|entry| named(entry).defer(entry.augment));
-    root().subcommands(subcommands).subcommands(outside())
+/// The parser of one command line: it has only the subcommands that a word of the line names, and they get their arguments
+/// when they are meant. A subcommand that no word names cannot be meant, so a line means the same to it as to the whole
+/// parser, which takes a millisecond to build.
+pub(super) fn lazy<'a>(words: impl Iterator<Item = &'a OsStr>) -> Command {
+    let words: Vec<&str> = words.filter_map(OsStr::to_str).collect();
+    let is_named = |entry: &&Entry| words.iter().any(|word| *word == entry.name || entry.aliases.contains(word));
+    let subcommands = entries().filter(is_named).map(|entry| named(entry).defer(entry.augment));
+    let root = root().subcommands(subcommands);
+    let others = OUTSIDE.iter().any(|name| words.contains(name));
+    if others { root.subcommands(outside()) } else { root }
 }
 
 /// The parser with everything.
@@ -82,6 +90,10 @@ pub(super) fn whole() -> Command {
     let subcommands = entries().map(|entry| (entry.augment)(named(entry)));
     root().after_help(help::groups()).subcommands(subcommands).subcommands(outside())
 }
+
+/// Their names.
+const OUTSIDE: [&str; 11] =
+    ["backup", "restore", "hooks", "serve", "mcp", "token", "skill", "prompt", "completions", "man", "names"];
 
 /// Commands that are no operations: they are about files of this machine, or this manual.
 fn outside() -> impl Iterator<Item = Command> {
@@ -140,7 +152,7 @@ fn from_environment(arg: Arg, variable: &'static str) -> Arg {
 /// Runs a line of an operation, without the program's name, as this app.
 pub(super) fn run_line(words: &[String], app: &App, out: &mut Out) -> Exit {
     let line = std::iter::once("callboard").chain(words.iter().map(String::as_str));
-    let matches = lazy().try_get_matches_from(line);
+    let matches = lazy(words.iter().map(OsStr::new)).try_get_matches_from(line);
     let entry = matches.as_ref().ok().and_then(|matches| matches.subcommand());
     match entry.and_then(|(name, sub)| Some((find(name)?, sub))) {
         Some((entry, sub)) => (entry.run)(sub, Door { app, server: None }, out),
@@ -335,6 +347,8 @@ mod tests {
         for command in whole().get_subcommands().filter(|command| !command.is_hide_set()) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
         }
+        let outside: Vec<_> = outside().map(|command| command.get_name().to_owned()).collect();
+        assert_eq!(outside.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(OUTSIDE));
         let names: Vec<_> = TABLE.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name])).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name means one thing");
     }

@@ -15,7 +15,7 @@ const PREFIXES: [&str; 2] = ["update", "dispatch"];
 /// The line as callboard writes it; none where there is nothing to change.
 pub(super) fn read(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let mut words: Vec<OsString> = arguments.to_vec();
-    let root = command::lazy();
+    let root = command::lazy(std::iter::empty());
     let at = 1 + words
         .iter()
         .skip(1)

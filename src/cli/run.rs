@@ -47,11 +47,10 @@ fn run(arguments: &[OsString]) -> Exit {
         // The doctor's second process: whether it gets a lock.
         return if probe::is_free(Path::new(path)) { Exit::Done } else { Exit::Taken };
     }
-    // Building every subcommand costs a millisecond at each start: first only the one that is meant is built. Help and
-    // errors need them all, so then it is parsed again.
-    let parsed = command::lazy().try_get_matches_from(arguments);
-    let parsed = parsed.or_else(|error| match former::read(arguments) {
-        Some(line) => command::lazy().try_get_matches_from(line),
+    // Help and errors need every subcommand, so then it is parsed again.
+    let lazy = |line: &[OsString]| command::lazy(line.iter().map(OsString::as_os_str)).try_get_matches_from(line);
+    let parsed = lazy(arguments).or_else(|error| match former::read(arguments) {
+        Some(line) => lazy(&line),
         None => Err(error),
     });
     let parsed = parsed.or_else(|error| match error.kind() {

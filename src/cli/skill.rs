@@ -24,6 +24,8 @@ manual! {
     "states.md",
     "ranking.md",
     "modes.md",
+    "server.md",
+    "mcp.md",
     "codes.md",
     "json.md",
     "storage.md",

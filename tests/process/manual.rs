@@ -161,7 +161,10 @@ fn typed(line: &str) -> String {
     let line = line.split(" # ").next().unwrap().replace("...", "").replace("work;;", "true;;");
     let line = line.replace("workers|agent:ID|humans", "workers").replace("0..4", "1").replace("required|none", "none");
     let line = line.replace("--watch-seconds 90", "--watch-seconds 0").replace("--follow --jsonl", "");
-    line.replace(" N", " 5").replace(" PID", " 1")
+    let line = line.replace(" N", " 5").replace(" PID", " 1");
+    // What serves goes on until it is stopped: that its line is understood is seen by its help.
+    let serves = line.starts_with("callboard serve") || line == "callboard mcp";
+    if serves { line + " --help" } else { line.replace("--server-url http://127.0.0.1:8765", "") }
 }
 
 #[test]

@@ -4,6 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::project::Project;
+use crate::server::Server;
+
+/// Where a server listens unless told otherwise. Another one may do so while this runs.
+const DEFAULT: &str = "http://127.0.0.1:8765";
 
 /// The lines of the `sh` blocks of a page.
 fn command_lines(page: &str) -> Vec<String> {
@@ -18,6 +22,7 @@ fn every_command_line_of_the_readme_works() {
     let lines = command_lines("README.md");
     assert!(lines.len() > 12, "the blocks were found");
     let mut token = String::new();
+    let mut server = None;
     for line in lines {
         match line.as_str() {
             // Run by `.ci/run` itself, because each of them builds everything anew.
@@ -30,6 +35,10 @@ fn every_command_line_of_the_readme_works() {
                 continue;
             }
             "cd your-project" => continue,
+            "callboard serve" => {
+                server = Some(Server::start(&project, &[]));
+                continue;
+            }
             _ => {}
         }
         // The loop calls what its reader brings along; here it gives the task back as done.
@@ -37,6 +46,8 @@ fn every_command_line_of_the_readme_works() {
                        --lease-token \"$(callboard claim manual --agent-id worker-a | sed -n 's/^lease_token: //p')\"; }\n";
         let script =
             format!("{}{}", if line.starts_with("while") { brought } else { "" }, line.replace("TOKEN", &token));
+        let url = server.as_ref().map_or(DEFAULT, |server: &Server| &server.url);
+        let script = script.replace(DEFAULT, url);
         let mut shell = Command::new("bash");
         project.closed(shell.args(["-c", &script]));
         let output = shell.output().unwrap();

@@ -484,7 +484,7 @@ fn a_command_helps() {
 
             Waiting:
                   --watch-seconds <SECONDS>
-                      Wait so long for an answer that is not "nothing"; then exit 3
+                      Wait so long for an answer that is not "nothing"
 
             Example:
               callboard claim-next --agent-id worker-a --watch-seconds 90
