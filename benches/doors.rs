@@ -132,26 +132,26 @@ fn throughput(bench: &Bench) {
     let board = bench.board("doors-cli", few);
     agents(bench, &board, CLIENTS);
     let begin = Instant::now();
-    let served: usize = std::thread::scope(|scope| {
+    let given: usize = std::thread::scope(|scope| {
         let board = &board;
         let workers: Vec<_> = (0..CLIENTS).map(|worker| scope.spawn(move || bench.work(board, worker, 0))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
     let by_processes = mutations_per_second(few, begin.elapsed());
-    assert_eq!(served, few, "every task is given once");
+    assert_eq!(given, few, "every task is given once");
     let board = bench.board("doors-http", many);
     agents(bench, &board, CLIENTS);
     let server = Server::start(bench, &board);
     let begin = Instant::now();
-    let served = AtomicUsize::new(0);
+    let given = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for worker in 0..CLIENTS {
-            let (server, served) = (&server, &served);
-            scope.spawn(move || served.fetch_add(work(server, worker), Ordering::Relaxed));
+            let (server, given) = (&server, &given);
+            scope.spawn(move || given.fetch_add(work(server, worker), Ordering::Relaxed));
         }
     });
     let by_clients = mutations_per_second(many, begin.elapsed());
-    assert_eq!(served.into_inner(), many, "every task is given once");
+    assert_eq!(given.into_inner(), many, "every task is given once");
     println!(
         "| {CLIENTS} clients of the server against {CLIENTS} processes, mutations a second | {by_clients:.0} | {by_processes:.0} | {:.2} | at least 5 |",
         by_clients / by_processes
@@ -162,11 +162,11 @@ fn throughput(bench: &Bench) {
 fn work(server: &Server, worker: usize) -> usize {
     let agent = format!("w{worker}");
     let mut connection = server.connect();
-    let mut served = 0;
+    let mut given = 0;
     loop {
         let claimed = connection.call("claim-next", &json!({"agent_id": agent}));
         if claimed["complete"] == true {
-            return served;
+            return given;
         }
         if claimed["nothing"] == true {
             continue;
@@ -175,7 +175,7 @@ fn work(server: &Server, worker: usize) -> usize {
         let finish = json!({"module": module, "agent_id": agent, "lease_token": token, "summary": "done"});
         let finished = connection.call("finish", &finish);
         assert_eq!(finished["ok"], true, "{claimed} {finished}");
-        served += 1;
+        given += 1;
     }
 }
 

@@ -16,19 +16,35 @@ pub struct Guest {
     pub name: String,
     /// What they may do.
     pub right: Right,
-    /// True where no token was shown: then they may look, as nobody in particular.
-    pub is_stranger: bool,
+    /// Which of their words are believed.
+    pub standing: Standing,
+}
+
+/// What is known of whoever comes through a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They show no token: they may look, as nobody in particular.
+    Stranger,
+    /// They show a token that somebody gave them: a person among them has its name.
+    Known,
+    /// They are the account that serves, and say themselves what they are called.
+    Owner,
 }
 
 impl Guest {
     /// Who shows a token of this name.
     pub fn known(name: impl Into<String>, right: Right) -> Self {
-        Self { name: name.into(), right, is_stranger: false }
+        Self { name: name.into(), right, standing: Standing::Known }
+    }
+
+    /// The account that serves.
+    pub fn owner(name: impl Into<String>) -> Self {
+        Self { name: name.into(), right: Right::Operator, standing: Standing::Owner }
     }
 
     /// Who shows none.
     pub fn stranger() -> Self {
-        Self { name: "stranger".to_owned(), right: Right::Read, is_stranger: true }
+        Self { name: "stranger".to_owned(), right: Right::Read, standing: Standing::Stranger }
     }
 
     /// Refuses what they may not do with `unauthorized` or `forbidden`, and takes out of `body` what is not believed:
@@ -38,7 +54,7 @@ impl Guest {
             let speaks = entry.shared.contains(**key) || **key == "cursor_id";
             speaks && body.get(**key).is_some_and(|value| !value.is_null())
         });
-        if self.is_stranger && (entry.right > Right::Read || names_somebody.is_some()) {
+        if self.standing == Standing::Stranger && (entry.right > Right::Read || names_somebody.is_some()) {
             let what = names_somebody.filter(|_| entry.right == Right::Read);
             let what = what.map_or_else(String::new, |key| format!(" with {key}"));
             return Err(unauthorized(&format!("{}{what} needs a token", entry.name)));
@@ -54,7 +70,8 @@ impl Guest {
         }
         let facts = body.entry("facts").or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(facts) = facts else { return Ok(()) };
-        if facts.get("user").is_none_or(|user| user.as_str().is_some_and(str::is_empty)) {
+        let says = facts.get("user").and_then(Value::as_str).is_some_and(|user| !user.is_empty());
+        if !says || self.standing != Standing::Owner {
             facts.insert("user".to_owned(), Value::String(self.name.clone()));
         }
         if self.right < Right::Operator {

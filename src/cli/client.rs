@@ -38,6 +38,7 @@ pub(super) struct Client<'a> {
     agent: ureq::Agent,
     url: String,
     port: Option<u16>,
+    naming: Naming,
     token: Option<String>,
 }
 
@@ -46,10 +47,22 @@ pub(super) struct Client<'a> {
 pub(super) struct Address {
     /// As it was given.
     pub url: String,
+    /// Whether commands that are printed must name it: the environment does so by itself.
+    pub naming: Naming,
     /// The token, if one was given.
     pub token: Option<String>,
     /// Whom to trust, as a PEM file, beside those whom everybody trusts.
     pub authority: Option<PathBuf>,
+}
+
+/// Where a server's address comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// From the environment.
+    #[default]
+    Environment,
+    /// From this command line alone.
+    CommandLine,
 }
 
 /// The port of an address on this host; none for others.
@@ -84,7 +97,7 @@ impl<'a> Client<'a> {
         if let Some(file) = &address.authority {
             config = config.tls_config(TlsConfig::builder().root_certs(trusted(file)?).build());
         }
-        Ok(Self { app, agent: config.build().new_agent(), url, port, token: address.token })
+        Ok(Self { app, agent: config.build().new_agent(), url, port, naming: address.naming, token: address.token })
     }
 
     /// Does the operation on the server; waits no longer than that takes.
@@ -178,10 +191,14 @@ impl<'a> Client<'a> {
         if status.as_u16() == 401 && token.is_none() && self.token().is_some() {
             return self.post(name, body, patience);
         }
-        serde_json::from_str(&text).map_err(|_| {
+        let mut answer = serde_json::from_str(&text).map_err(|_| {
             Refusal::new(Code::Unreachable, format!("what answers at {} is no callboard: {status}", self.url))
                 .hint("--server-url http://127.0.0.1:8765")
-        })
+        })?;
+        if self.naming == Naming::CommandLine {
+            name_server(&mut answer, &self.url);
+        }
+        Ok(answer)
     }
 }
 
@@ -206,6 +223,25 @@ impl Surroundings for Client<'_> {
         let done = self.run(&history, caller).ok()?;
         let attempt = done.reply.attempts.into_iter().next()?;
         attempt.workspace.head.filter(|_| attempt.ended_at.is_none())
+    }
+}
+
+/// Has the commands of an answer name the server, so that they work as they are printed.
+fn name_server(answer: &mut Value, url: &str) {
+    match answer {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let is_command = name == "hint" || name == "command" || name.ends_with("_command");
+                match value {
+                    Value::String(text) if is_command && text.starts_with("callboard ") => {
+                        *text = text.replacen("callboard ", &format!("callboard --server-url {url} "), 1);
+                    }
+                    other => name_server(other, url),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| name_server(value, url)),
+        _ => {}
     }
 }
 
@@ -234,6 +270,14 @@ fn trusted(file: &PathBuf) -> Result<RootCerts, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn printed_commands_name_the_server() {
+        let mut answer = json!({"task": {"title": "callboard x"}, "lists": [{"finish_command": "callboard finish a"}]});
+        name_server(&mut answer, "http://h:1");
+        let finish = "callboard --server-url http://h:1 finish a";
+        assert_eq!(answer, json!({"task": {"title": "callboard x"}, "lists": [{"finish_command": finish}]}));
+    }
 
     #[test]
     fn a_token_is_looked_for_only_for_this_host() {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
 
-use super::client::{Address, Client};
+use super::client::{Address, Client, Naming};
 use super::facts;
 use super::help;
 use super::out::{Color, Out};
@@ -165,7 +165,9 @@ pub(super) fn run_line(words: &[String], app: &App, out: &mut Out) -> Exit {
 pub(super) fn server(matches: &ArgMatches) -> Option<Address> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let url = matches.get_one::<String>("server_url")?.clone();
-    Some(Address { url, token: token(), authority: variable("CALLBOARD_SERVER_CA").map(Into::into) })
+    let is_line = matches.value_source("server_url") == Some(ValueSource::CommandLine);
+    let naming = if is_line { Naming::CommandLine } else { Naming::Environment };
+    Some(Address { url, naming, token: token(), authority: variable("CALLBOARD_SERVER_CA").map(Into::into) })
 }
 
 /// The token that the environment gives.

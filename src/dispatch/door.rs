@@ -13,7 +13,7 @@ use axum::response::Response;
 
 use super::answers::refuse;
 use crate::app::App;
-use crate::app::tokens::Tokens;
+use crate::app::tokens::{OWNER, Tokens};
 use crate::bridge::guest::{Guest, unauthorized};
 use crate::domain::refusal::{Code, Refusal};
 
@@ -88,12 +88,13 @@ impl Porter {
             }
         }
         let token = tokens.find(secret).ok_or_else(|| unauthorized("this token is not known"))?;
-        let name = match token.name.as_str() {
-            // The owner is the account that runs the server.
-            crate::app::tokens::OWNER => self.app.lock().unwrap_or_else(PoisonError::into_inner).settings.user.clone(),
-            name => name.to_owned(),
-        };
-        Ok(Guest::known(name, token.role))
+        match token.name.as_str() {
+            OWNER => {
+                let app = self.app.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Guest::owner(app.settings.user.clone()))
+            }
+            name => Ok(Guest::known(name, token.role)),
+        }
     }
 }
 

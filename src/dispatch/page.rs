@@ -13,6 +13,7 @@ use crate::domain::refusal::{Code, Refusal};
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 macro_rules! assets {
@@ -24,6 +25,7 @@ macro_rules! assets {
 
 assets! {
     CSS "style.css",
+    SVG "icon.svg",
     SCRIPT "app.js",
     SCRIPT "api.js",
     SCRIPT "dom.js",

@@ -180,11 +180,11 @@ fn meant(tool: &Listed, mut arguments: Map<String, Value>) -> Result<(&'static E
     };
     match tool.calls {
         Calls::One(name) => Ok((find(name)?, arguments)),
-        Calls::Of(names) => {
+        Calls::Of(operations) => {
             let name = named()?.replace('_', "-");
-            if !names.contains(&name.as_str()) {
+            if !operations.contains(&name.as_str()) {
                 let refusal = Refusal::new(Code::UnknownOperation, format!("{} does not do {name:?}", tool.name));
-                return Err(refusal.hint(format!("one of: {}", names.join(", "))));
+                return Err(refusal.hint(format!("one of: {}", operations.join(", "))));
             }
             Ok((find(&name)?, arguments))
         }

@@ -16,7 +16,6 @@ use crate::bridge::catalogue::{Entry, find};
 use crate::bridge::guest::Guest;
 use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::right::Right;
 use crate::platform::deadline::Deadline;
 
 /// A window that calls is heard of at most this often, and its leases renewed.
@@ -161,7 +160,7 @@ impl Presence {
         let body = json!({"agent_id": aboard.agent, "session_id": aboard.session});
         let mut body = body.as_object().cloned().unwrap_or_default();
         let Ok(entry) = find("close-session") else { return };
-        let guest = Guest::known("mcp", Right::Operator);
+        let guest = Guest::owner("mcp");
         let admitted = guest.admit(entry, &mut body).and_then(|()| entry.request(body));
         if let Ok(request) = admitted {
             // A window that has ended already needs no closing.

@@ -18,7 +18,6 @@ use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::bridge::guest::Guest;
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::right::Right;
 use crate::platform::signals;
 
 /// A client over HTTP that says nothing for so long has gone, and its window is closed. Work between two calls may take
@@ -54,7 +53,7 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
             waits.cancel();
         });
         // Whoever started this process may do what its account may, but is no person.
-        let guest = Guest::known(app.settings.user.clone(), Right::Operator);
+        let guest = Guest::owner(app.settings.user.clone());
         let client = Client::new(&house, Connection::Process, Some(guest));
         let presence = Arc::clone(&client.presence);
         let running = tokio::select! {

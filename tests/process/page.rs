@@ -62,12 +62,12 @@ impl Tab {
         }
         let mut tab = Self { browser, socket, next: 0, told: Vec::new(), _home: home };
         for domain in ["Page", "Runtime", "Network", "Log"] {
-            tab.call(&format!("{domain}.enable"), json!({}));
+            tab.call(&format!("{domain}.enable"), &json!({}));
         }
         tab
     }
 
-    fn call(&mut self, method: &str, parameters: Value) -> Value {
+    fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.next += 1;
         let message = json!({"id": self.next, "method": method, "params": parameters});
         self.socket.send(Message::text(message.to_string())).unwrap();
@@ -85,7 +85,7 @@ impl Tab {
     /// What an expression is in the page.
     fn value(&mut self, expression: &str) -> Value {
         let parameters = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let mut answer = self.call("Runtime.evaluate", parameters);
+        let mut answer = self.call("Runtime.evaluate", &parameters);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].take()
     }
@@ -107,14 +107,14 @@ impl Tab {
             let text = if key == "Enter" { "\r" } else { "" };
             let parameters =
                 json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
-            self.call("Input.dispatchKeyEvent", parameters);
+            self.call("Input.dispatchKeyEvent", &parameters);
         }
     }
 
     /// Keeps a picture for whoever wants to look, where one is asked for.
     fn picture(&mut self, name: &str) {
         let Some(directory) = std::env::var_os("CALLBOARD_TEST_PICTURES") else { return };
-        let picture = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
+        let picture = self.call("Page.captureScreenshot", &json!({"format": "png", "captureBeyondViewport": true}));
         let data = picture["data"].as_str().unwrap().to_owned();
         let mut decode = Command::new("base64").arg("-d").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = decode.stdin.take().unwrap();
@@ -126,7 +126,7 @@ impl Tab {
 
     fn scheme(&mut self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
-        self.call("Emulation.setEmulatedMedia", json!({"features": features}));
+        self.call("Emulation.setEmulatedMedia", &json!({"features": features}));
     }
 }
 
@@ -186,7 +186,7 @@ fn the_page_shows_what_happens_and_takes_answers() {
     let mut project = project.served();
     let (url, owner) = (project.server().url.clone(), project.owner());
     let mut tab = Tab::open(name);
-    tab.call("Page.navigate", json!({"url": format!("{url}/#token={owner}")}));
+    tab.call("Page.navigate", &json!({"url": format!("{url}/#token={owner}")}));
     tab.until("document.getElementById('link')?.textContent === 'live'");
     tab.until("document.querySelectorAll('.card').length >= 6");
     assert_eq!(tab.value("location.hash"), "", "the token does not stay in the address");
@@ -231,7 +231,7 @@ fn the_page_shows_what_happens_and_takes_answers() {
     tab.until("!document.getElementById('task').open");
     assert_eq!(tab.value("window.hacked === undefined"), true, "text of the board is never markup");
     // Everything that can be operated has a name for those who do not see it.
-    let tree = tab.call("Accessibility.getFullAXTree", json!({}));
+    let tree = tab.call("Accessibility.getFullAXTree", &json!({}));
     let nameless: Vec<&Value> = tree["nodes"]
         .as_array()
         .unwrap()
@@ -279,7 +279,7 @@ fn the_page_of_a_big_board_is_as_small_as_any() {
     let project = project.served();
     let url = project.server().url.clone();
     let mut tab = Tab::open(name);
-    tab.call("Page.navigate", json!({"url": format!("{url}/")}));
+    tab.call("Page.navigate", &json!({"url": format!("{url}/")}));
     tab.until("document.getElementById('link')?.textContent === 'live'");
     tab.until("document.body.innerText.includes('All 3000')");
     let size = tab.value("document.querySelectorAll('*').length").as_u64().unwrap();

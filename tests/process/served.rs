@@ -1,10 +1,11 @@
 //! The server, as its clients meet it: what it refuses, what it streams, how it ends.
 
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::project::Project;
+use crate::project::{Project, may_run};
 use crate::server::{Server, Stream};
 
 #[test]
@@ -136,6 +137,10 @@ fn a_token_is_good_for_its_role_and_ends_at_once() {
     assert_eq!(try_as(&worker, "claim-review-next", json!({"agent_id": "w"})), "forbidden");
     assert_eq!(try_as(&worker, "cancel-task", json!({"module": ["a"], "reason": "x"})), "forbidden");
     assert_eq!(try_as(&reviewer, "init-agent", json!({"thread_key": "r"})), "done");
+    let pretender = json!({"target": "workers", "message": "x", "facts": {"user": "boss"}});
+    assert_eq!(try_as(&worker, "notify", pretender), "done");
+    let said = project.json(&["events", "--limit", "1000"])["events"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(said["actor"], "human:worker", "a person has the name of the token");
     let person = json!({"module": "a", "notes": "x", "as_human": true});
     assert_eq!(try_as(&reviewer, "approve", person), "forbidden", "only an operator is taken for a person");
     let terminal = json!({"module": "a", "notes": "x", "facts": {"terminal": true}});
@@ -260,4 +265,36 @@ fn ports_hosts_and_certificates() {
     assert_eq!(with("evil.example").status, 403);
     project.ok(&["add-task", "a", "--title", "A"]);
     assert_eq!(open.post(&owner, "show", &json!({"module": "a"})).status, 200);
+}
+
+#[test]
+fn ten_thousand_idle_connections_and_slow_clients_keep_nobody_out() {
+    // Each needs a file here and one there.
+    let most = callboard::platform::limits::raise_open_files().saturating_sub(1_000).min(10_000);
+    if most < 10_000 {
+        may_run("10,000 open files", false);
+    }
+    let project = Project::new().served();
+    let server = project.server();
+    // Half of a request, half of a body, and nothing at all.
+    let mut slow = server.connect();
+    slow.write_all(b"GET /tasks HTTP/1.1\r\nHost: local").unwrap();
+    let mut half = server.connect();
+    let head = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", project.owner());
+    write!(half, "POST /v1/add-task HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: 400\r\n\r\n{{\"module\":")
+        .unwrap();
+    let idle: Vec<_> = (0..most).map(|_| server.connect()).collect();
+    for n in 0..5 {
+        project.ok(&["add-task", &format!("t{n}"), "--title", "T"]);
+    }
+    assert_eq!(server.get("/tasks").json()["tasks"].as_array().unwrap().len(), 5);
+    drop(idle);
+    // They are cut off, and nothing of what they began is done.
+    let mut answer = String::new();
+    let _ = slow.read_to_string(&mut answer);
+    assert!(!answer.contains("200 OK"), "{answer}");
+    answer.clear();
+    let _ = half.read_to_string(&mut answer);
+    assert!(!answer.contains("200 OK"), "{answer}");
+    assert_eq!(project.count("SELECT count(*) FROM tasks"), 5);
 }
