@@ -11,7 +11,7 @@
 //! | 4 | [`app`]: finding a board, its place and its locks, one operation on it |
 //! | 5 | [`ops`]: the catalogue of operations, the same for every door |
 //! | 6 | [`bridge`]: where asynchronous doors meet the synchronous core
-//! | 7 | [`dispatch`]: HTTP, streams and the live page
+//! | 7 | [`dispatch`]: HTTP, streams and the live page. [`mcp`]: the Model Context Protocol
 //! | 8 | [`cli`]: parse, call one operation, render |
 
 pub mod app;

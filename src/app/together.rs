@@ -4,7 +4,7 @@
 //! group. Each part succeeds or is refused by itself; nothing of it is durable, and nobody may be answered, before the
 //! group has ended. An operation that needs the board more than once must run outside of a group, and is refused in one.
 //!
-//! **Invariants.** What waiting processes are told is told once, after the commit, and pages are drawn once.
+//! **Invariants.** A storage that fails in one part fails the whole group, with the same refusal. What waiting processes are told is told once, after the commit, and pages are drawn once.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +20,7 @@ use crate::board::look::{Look, Moment};
 use crate::board::mutation::{self, Answer, Committed, Pulse, Refused};
 use crate::board::turn::{Rung, Turn};
 use crate::domain::id::RequestId;
-use crate::domain::refusal::{Code, Refusal};
+use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::retention::Retention;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
@@ -39,6 +39,8 @@ pub(super) struct Group {
     told: Vec<Pulse>,
     pages_are_due: bool,
     overfull: Option<Retention>,
+    /// What the storage failed with, the first time it did: then nothing of the group can be committed.
+    failed: Option<Refused>,
 }
 
 /// What a group came to.
@@ -66,7 +68,8 @@ impl App {
         };
         store.begin_group(access)?;
         let (told, overfull) = (Vec::new(), None);
-        let group = Group { store, held, place, host, access, moment, told, pages_are_due: false, overfull };
+        let (pages_are_due, failed) = (false, None);
+        let group = Group { store, held, place, host, access, moment, told, pages_are_due, overfull, failed };
         *self.group.borrow_mut() = Some(group);
         Ok(())
     }
@@ -81,6 +84,9 @@ impl App {
         let Some(mut group) = self.group.take() else { return Ok(Ended::default()) };
         if group.access == Access::Read {
             return Ok(Ended::default());
+        }
+        if let Some(failed) = group.failed.take() {
+            return Err(failed);
         }
         let pulse = group.pulse();
         let mut first = None;
@@ -143,6 +149,11 @@ impl App {
         let tell = |pulse: &Pulse| told.borrow_mut().push(pulse.clone());
         let committed = mutation::commit(&mut group.store, &whole, &self.names(), work, |_, _| {}, tell);
         group.told.append(&mut told.into_inner());
+        if let Err(refused) = &committed
+            && refused.refusal.code.exit() == Exit::Place
+        {
+            group.failed.get_or_insert_with(|| refused.clone());
+        }
         let committed = committed?;
         group.pages_are_due |= Self::pages_are_due(&group.place, &committed);
         group.overfull = committed.overfull.or(group.overfull);

@@ -264,3 +264,51 @@ fn work(project: &Project, worker: u64) -> usize {
         }
     }
 }
+
+#[test]
+fn what_a_full_disk_keeps_from_being_committed_together_is_told_to_all_of_them() {
+    let prepared = prepared();
+    let owner = prepared.run_here(&["token", "show"]).out.trim().to_owned();
+    let (mut told, mut kept) = (0, 0);
+    for after in [3_000, 20_000, 60_000, 110_000, 160_000, 400_000] {
+        let project = prepared.copy().with_fault("FAULT_FULL_AFTER", after);
+        let Ok(server) = Server::try_listen(&mut project.command(&["serve", "--json", "--port", "0"])) else {
+            continue;
+        };
+        let ask = |server: &Server, n: usize| {
+            let body = json!({"module": format!("n{n}"), "title": "N", "request_id": format!("once-{n}")});
+            server.post(&owner, "add-task", &body)
+        };
+        let replies: Vec<_> = std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..12)
+                .map(|n| {
+                    scope.spawn({
+                        let (ask, server) = (&ask, &server);
+                        move || ask(server, n)
+                    })
+                })
+                .collect();
+            asked.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        drop(server);
+        let project = project.without_faults();
+        project.ok(&["summary"]);
+        for (n, reply) in replies.iter().enumerate() {
+            let there = project.count(&format!("SELECT count(*) FROM tasks WHERE module = 'n{n}'"));
+            match reply.status {
+                200 => kept += 1,
+                507 => told += 1,
+                _ => panic!("{after}: {reply:?}"),
+            }
+            assert_eq!(there, i64::from(reply.status == 200), "{after}: it is there if it was said so: {reply:?}");
+        }
+        project.must_be_sound();
+        let server = Server::start(&project, &[]);
+        for n in 0..12 {
+            assert_eq!(ask(&server, n).status, 200, "{after}");
+        }
+        assert_eq!(project.count("SELECT count(*) FROM tasks"), 14, "{after}: each was done once");
+        project.must_be_sound();
+    }
+    assert!(told > 12 && kept > 12, "{told} were refused, {kept} were done");
+}
