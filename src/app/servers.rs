@@ -1,9 +1,10 @@
 //! Which servers run on this host, so that the command line of the same account finds the token for a loopback address.
 //!
-//! **Locks.** A server holds a lock on the file of its port as long as it lives. A file that nobody holds is of a server that
-//! has gone: whoever listens on the port now is somebody else, and is shown no token.
+//! **Locks.** A server holds a lock on the file of its address as long as it lives. A file that nobody holds is of a server that
+//! has gone: whoever listens there now is somebody else, and is shown no token.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -39,14 +40,14 @@ impl Drop for Registered {
 }
 
 impl App {
-    fn server_file(&self, port: u16) -> PathBuf {
-        self.settings.state.join("servers").join(port.to_string())
+    fn server_file(&self, address: SocketAddr) -> PathBuf {
+        self.settings.state.join("servers").join(address.to_string().replace(':', "_"))
     }
 
-    /// Says that this process serves the board on this port.
-    pub fn register_server(&self, place: &Place, port: u16) -> Result<Registered, Refusal> {
+    /// Says that this process serves the board at this address.
+    pub fn register_server(&self, place: &Place, address: SocketAddr) -> Result<Registered, Refusal> {
         let platform = |error| refusal(&error);
-        let path = self.server_file(port);
+        let path = self.server_file(address);
         if let Some(directory) = path.parent() {
             private::make_directory(directory).map_err(platform)?;
         }
@@ -54,13 +55,14 @@ impl App {
         let json = serde_json::to_vec(&server).expect("texts have a JSON form");
         let nonce = self.settings.entropy.hex(6).map_err(platform)?;
         private::replace(&path, &json, &nonce).map_err(platform)?;
-        // The port is ours, so nobody else can hold the file that was just put there.
+        // The address is ours, so nobody else can hold the file that was just put there.
         Ok(Registered { _held: private::try_lock(&path).map_err(platform)?, path })
     }
 
-    /// The owner's token of the board that a server of this account serves on this port.
-    pub fn token_for(&self, port: u16) -> Option<String> {
-        let path = self.server_file(port);
+    /// The owner's token of the board that a server of this account serves at exactly this address: at another address of
+    /// the same port somebody else may listen.
+    pub fn token_for(&self, address: SocketAddr) -> Option<String> {
+        let path = self.server_file(address);
         if !private::is_locked(&path) {
             return None;
         }

@@ -1,8 +1,12 @@
 //! Whoever comes through a door: what they may do, and what of their words is believed.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::catalogue::Entry;
+use super::request::Request;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 
@@ -10,7 +14,7 @@ use crate::domain::right::Right;
 const IDENTITIES: [&str; 6] = ["agent_id", "thread_key", "session_id", "lease_token", "cursor_id", "as_human"];
 
 /// Whoever comes through a door.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Guest {
     /// What they are called on the board where a person is meant and does not say.
     pub name: String,
@@ -18,6 +22,14 @@ pub struct Guest {
     pub right: Right,
     /// Which of their words are believed.
     pub standing: Standing,
+    /// Whether what they showed still opens the door.
+    holds: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.right)
+    }
 }
 
 /// What is known of whoever comes through a door.
@@ -34,22 +46,61 @@ pub enum Standing {
 impl Guest {
     /// Who shows a token of this name.
     pub fn known(name: impl Into<String>, right: Right) -> Self {
-        Self { name: name.into(), right, standing: Standing::Known }
+        Self { name: name.into(), right, standing: Standing::Known, holds: None }
     }
 
     /// The account that serves.
     pub fn owner(name: impl Into<String>) -> Self {
-        Self { name: name.into(), right: Right::Operator, standing: Standing::Owner }
+        Self { name: name.into(), right: Right::Operator, standing: Standing::Owner, holds: None }
     }
 
     /// Who shows none.
     pub fn stranger() -> Self {
-        Self { name: "stranger".to_owned(), right: Right::Read, standing: Standing::Stranger }
+        Self { name: "stranger".to_owned(), right: Right::Read, standing: Standing::Stranger, holds: None }
+    }
+
+    /// The same for as long as this says so.
+    #[must_use]
+    pub fn as_long_as(self, holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { holds: Some(Arc::new(holds)), ..self }
+    }
+
+    /// Refuses with `unauthorized` whoever is no longer known: what goes on for long asks from time to time.
+    pub fn demand_known(&self) -> Result<(), Refusal> {
+        match &self.holds {
+            Some(holds) if !holds() => Err(unauthorized("this token is no longer known")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The request that a body means, if they may ask for it. Refuses as [`Entry::request`] does, and what they may not do
+    /// with `unauthorized` or `forbidden`.
+    pub fn request(&self, entry: &'static Entry, mut body: Map<String, Value>) -> Result<Box<dyn Request>, Refusal> {
+        self.admit(entry, &mut body)?;
+        let request = entry.request(body)?;
+        self.demand(entry, request.right())?;
+        Ok(request)
+    }
+
+    /// The body with what is believed of it, if they may ask for that.
+    pub fn admitted(&self, entry: &'static Entry, mut body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+        self.admit(entry, &mut body)?;
+        self.demand(entry, entry.request(body.clone())?.right())?;
+        Ok(body)
+    }
+
+    fn demand(&self, entry: &Entry, right: Right) -> Result<(), Refusal> {
+        if self.right >= right {
+            return Ok(());
+        }
+        let message = format!("{} needs the token of a {right} here, this one is for a {}", entry.name, self.right);
+        let hint = "callboard token add NAME --role ROLE, on the server's host";
+        Err(Refusal::new(Code::Forbidden, message).hint(hint))
     }
 
     /// Refuses what they may not do with `unauthorized` or `forbidden`, and takes out of `body` what is not believed:
     /// only an operator is taken at the word of being a person.
-    pub fn admit(&self, entry: &Entry, body: &mut Map<String, Value>) -> Result<(), Refusal> {
+    fn admit(&self, entry: &Entry, body: &mut Map<String, Value>) -> Result<(), Refusal> {
         let names_somebody = IDENTITIES.iter().find(|key| {
             let speaks = entry.shared.contains(**key) || **key == "cursor_id";
             speaks && body.get(**key).is_some_and(|value| !value.is_null())
@@ -59,11 +110,11 @@ impl Guest {
             let what = what.map_or_else(String::new, |key| format!(" with {key}"));
             return Err(unauthorized(&format!("{}{what} needs a token", entry.name)));
         }
-        if self.right < entry.right {
+        self.demand(entry, entry.right)?;
+        if let Some(key) = names_somebody.filter(|_| self.right < Right::Worker) {
             let message =
-                format!("{} needs the token of a {}, this one is for a {}", entry.name, entry.right, self.right);
-            return Err(Refusal::new(Code::Forbidden, message)
-                .hint("callboard token add NAME --role ROLE, on the server's host"));
+                format!("{} with {key} needs the token of a worker, this one is for a {}", entry.name, self.right);
+            return Err(Refusal::new(Code::Forbidden, message).hint("leave it out, or show another token"));
         }
         if !entry.shared.contains("facts") {
             return Ok(());

@@ -5,6 +5,7 @@
 //! every so often for all of them: a process that died between its commit and its pulse told nobody.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -156,24 +157,41 @@ struct Ears {
     watcher: Watcher,
 }
 
+/// When the board is looked at next, and when the clock may be recorded again.
+struct Times {
+    look: Deadline,
+    tick: Deadline,
+}
+
 impl Ears {
     fn listen(mut self, hub: &Weak<Hub>) {
-        let all = Ear::all();
-        let now = || Deadline::after(Duration::ZERO);
-        let (mut look, mut tick) = (now(), now());
-        loop {
-            let mut mark = self.watcher.mark();
-            let Some(here) = hub.upgrade() else { return };
-            here.publish(mark.clone(), Alarm::Concerned);
-            if look.is_over() && here.is_needed() {
-                look = self.look(&here, &mark, &mut tick);
+        let now = Deadline::after(Duration::ZERO);
+        let mut times = Times { look: now, tick: now };
+        while let Some(here) = hub.upgrade() {
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(here, &mut times)));
+            if turn.is_err() {
+                // Whoever waits looks for itself, and the ear begins anew.
+                Deadline::after(TURN).nap(TURN);
+                if let (Ok(watcher), Some(here)) = (self.app.watcher(), hub.upgrade()) {
+                    self.watcher = watcher;
+                    here.publish(self.watcher.mark(), Alarm::Everybody);
+                }
             }
-            drop(here);
-            let until = look.or_sooner(Deadline::after(TURN));
-            let until = if look.is_over() { Deadline::after(TURN) } else { until };
-            if let Woken::Deadline(_) = self.watcher.wait(&mut mark, &all, until) {
-                look = now();
-            }
+        }
+    }
+
+    fn turn(&mut self, here: Arc<Hub>, times: &mut Times) {
+        let mut mark = self.watcher.mark();
+        here.publish(mark.clone(), Alarm::Concerned);
+        if times.look.is_over() && here.is_needed() {
+            times.look = self.look(&here, &mark, &mut times.tick);
+        }
+        // It ends soon after nobody else has it.
+        drop(here);
+        let turn = Deadline::after(TURN);
+        let until = if times.look.is_over() { turn } else { times.look.or_sooner(turn) };
+        if let Woken::Deadline(_) = self.watcher.wait(&mut mark, &Ear::all(), until) {
+            times.look = Deadline::after(Duration::ZERO);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 use crate::ops::call::Shared;
 use crate::ops::{Done, Kind, Operation};
 
@@ -32,6 +33,8 @@ pub enum Lane {
 pub trait Request: Send + Sync {
     /// Its place in the table.
     fn entry(&self) -> &'static Entry;
+    /// What a token must be good for.
+    fn right(&self) -> Right;
     /// Where it is done.
     fn lane(&self) -> Lane;
     /// For how long an answer that is not "nothing" is waited for.
@@ -61,6 +64,10 @@ struct Bound<O: Operation> {
 impl<O: Operation> Request for Bound<O> {
     fn entry(&self) -> &'static Entry {
         self.entry
+    }
+
+    fn right(&self) -> Right {
+        self.operation.right()
     }
 
     fn lane(&self) -> Lane {

@@ -66,14 +66,14 @@ pub struct Reader {
 impl Reader {
     /// A reader whose filter and first place are the fields of the stream's operation. Refuses what a call of it is
     /// refused for.
-    pub fn new(entry: &'static Entry, mut body: Map<String, Value>, guest: Guest) -> Result<Self, Refusal> {
-        guest.admit(entry, &mut body)?;
-        entry.request(body.clone())?;
+    pub fn new(entry: &'static Entry, body: Map<String, Value>, guest: Guest) -> Result<Self, Refusal> {
+        let body = guest.admitted(entry, body)?;
         Ok(Self { entry, body, guest, heard: None, topics: Vec::new() })
     }
 
     /// The next page; an empty one when there is nothing new.
     pub async fn page(&mut self, bridge: &Bridge) -> Result<Arc<Page>, Refused> {
+        self.guest.demand_known().map_err(|refusal| Refused { refusal, revision: None })?;
         let heard = bridge.hub.heard();
         let is_own = self.body.get("cursor_id").is_some_and(|id| !id.is_null());
         let page = if is_own {
@@ -88,6 +88,11 @@ impl Reader {
         self.topics.clone_from(&page.topics);
         self.heard = Some(heard);
         Ok(page)
+    }
+
+    /// True while what the reader showed still opens the door.
+    pub fn is_known(&self) -> bool {
+        self.guest.demand_known().is_ok()
     }
 
     /// Waits for something that may be news after the last page, for so long at most. False when nothing came.

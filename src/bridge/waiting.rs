@@ -28,6 +28,9 @@ use crate::watch::pace::Pace;
 /// When something is no longer kept, waiters come within so many milliseconds.
 const DUE_SPREAD_MS: u64 = 50;
 
+/// Whoever waits looks this often by itself: a window that waits must be heard of before it counts as stale.
+const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
+
 /// The way from asynchronous doors to one board.
 pub struct Bridge {
     looks: Lane,
@@ -124,7 +127,7 @@ impl Bridge {
             }
             self.rest(pace.rest().min(until.left())).await;
             let news = self.hub.news(&heard, &outlook.topics);
-            let left = until_kept(&outlook).map_or(until.left(), |kept| kept.min(until.left()));
+            let left = until_kept(&outlook).map_or(LOOK_EVERY, |kept| kept.min(LOOK_EVERY)).min(until.left());
             tokio::select! {
                 // Time is as good a reason to look as news.
                 _ = timeout(left, news) => {}

@@ -3,6 +3,7 @@
 //! **Invariants.** A change always has a request id, made up here where none is given, so that it can be sent again when its
 //! answer was lost: it is done once. The token is sent to the server that was named and nowhere else.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ pub(super) struct Client<'a> {
     app: &'a App,
     agent: ureq::Agent,
     url: String,
-    port: Option<u16>,
+    /// Where it is, on this host: it is asked there and nowhere else.
+    address: Option<SocketAddr>,
     naming: Naming,
     token: Option<String>,
 }
@@ -65,17 +67,20 @@ pub(super) enum Naming {
     CommandLine,
 }
 
-/// The port of an address on this host; none for others.
-fn loopback_port(url: &str) -> Option<u16> {
+/// The address on this host that a URL means; none for others. A name may mean any of them, so `localhost` is the one at
+/// which servers listen unless told otherwise.
+fn loopback(url: &str) -> Option<SocketAddr> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;
     let (name, port) = match authority.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()?),
         _ => (authority, if scheme == "https" { 443 } else { 80 }),
     };
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let is_loopback = address.map_or(name == "localhost", |address| address.is_loopback());
-    is_loopback.then_some(port)
+    let address = match name.trim_start_matches('[').trim_end_matches(']') {
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        literal => literal.parse().ok()?,
+    };
+    address.is_loopback().then(|| SocketAddr::new(address, port))
 }
 
 impl<'a> Client<'a> {
@@ -86,18 +91,30 @@ impl<'a> Client<'a> {
             let message = format!("{url:?} is not the address of a server");
             return Err(Refusal::new(Code::Usage, message).hint("--server-url http://127.0.0.1:8765"));
         }
-        let port = loopback_port(&url);
+        let local = loopback(&url);
+        // A certificate is for a name; without one nothing says who listens where else the name may lead.
+        let url = match local {
+            Some(address) if url.starts_with("http://") => format!("http://{address}"),
+            _ => url,
+        };
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(CONNECT_TAKES));
-        if port.is_some() {
+        if local.is_some() {
             config = config.proxy(None);
         }
         if let Some(file) = &address.authority {
             config = config.tls_config(TlsConfig::builder().root_certs(trusted(file)?).build());
         }
-        Ok(Self { app, agent: config.build().new_agent(), url, port, naming: address.naming, token: address.token })
+        Ok(Self {
+            app,
+            agent: config.build().new_agent(),
+            url,
+            address: local,
+            naming: address.naming,
+            token: address.token,
+        })
     }
 
     /// Does the operation on the server; waits no longer than that takes.
@@ -145,7 +162,8 @@ impl<'a> Client<'a> {
         }
         let patient = body.contains_key("watch_seconds");
         let mut pause = Duration::from_millis(100);
-        let mut given_up = Deadline::after(RETRIED_FOR);
+        // From the first failure on: an answer may take long before it is lost.
+        let mut given_up = None;
         loop {
             let patience = until.map_or(Duration::ZERO, Deadline::left);
             if patient {
@@ -153,23 +171,20 @@ impl<'a> Client<'a> {
             }
             match self.post(O::NAME, &body, patience) {
                 Ok(answer) => match envelope::read(answer) {
-                    Err(refused) if refused.refusal.code == Code::Overloaded && !given_up.is_over() => {}
+                    Err(refused) if refused.refusal.code == Code::Overloaded && !is_over(given_up) => {}
                     read => return read,
                 },
-                Err(refusal) if given_up.is_over() => return Err(unread(refusal)),
+                Err(refusal) if is_over(given_up) => return Err(unread(refusal)),
                 Err(_) => {}
             }
-            given_up.nap(pause);
+            given_up.get_or_insert_with(|| Deadline::after(RETRIED_FOR)).nap(pause);
             pause = (pause * 2).min(PAUSE_MOST);
-            if let Some(until) = until {
-                given_up = given_up.or_sooner(Deadline::after(until.left() + RETRIED_FOR));
-            }
         }
     }
 
     /// What opens the door. A server of this host may begin to listen only now.
     fn token(&self) -> Option<String> {
-        self.token.clone().or_else(|| self.app.token_for(self.port?))
+        self.token.clone().or_else(|| self.app.token_for(self.address?))
     }
 
     /// One try. Refuses with `unreachable` where no answer came.
@@ -245,6 +260,10 @@ fn name_server(answer: &mut Value, url: &str) {
     }
 }
 
+fn is_over(deadline: Option<Deadline>) -> bool {
+    deadline.is_some_and(Deadline::is_over)
+}
+
 fn unread(refusal: Refusal) -> Refused {
     Refused { refusal, revision: None }
 }
@@ -281,16 +300,16 @@ mod tests {
 
     #[test]
     fn a_token_is_looked_for_only_for_this_host() {
-        for (url, port) in [
-            ("http://127.0.0.1:8765", Some(8765)),
-            ("http://localhost:1/", Some(1)),
-            ("http://[::1]:7", Some(7)),
-            ("https://localhost", Some(443)),
+        for (url, address) in [
+            ("http://127.0.0.1:8765", Some("127.0.0.1:8765")),
+            ("http://localhost:1/", Some("127.0.0.1:1")),
+            ("http://[::1]:7", Some("[::1]:7")),
+            ("https://localhost", Some("127.0.0.1:443")),
             ("http://127.0.0.1.evil.example:8765", None),
             ("http://board.example:8765", None),
             ("http://127.0.0.1@evil.example:8765", None),
         ] {
-            assert_eq!(loopback_port(url), port, "{url}");
+            assert_eq!(loopback(url), address.map(|text| text.parse().expect("an address")), "{url}");
         }
     }
 }

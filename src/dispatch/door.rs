@@ -35,6 +35,9 @@ fn is_public(path: &str) -> bool {
     path == "/" || path == "/healthz" || path.starts_with("/assets/")
 }
 
+/// What proxies add to a request.
+const PROXIED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+
 /// Who keeps the door.
 pub(super) struct Porter {
     /// Names that may stand in Host, beside addresses and `localhost`.
@@ -55,7 +58,8 @@ impl Porter {
         refuse_other_sites(method, headers, host)?;
         match bearer(headers)? {
             Some(secret) => self.known(secret),
-            None if self.loopback || is_public(path) => Ok(Guest::stranger()),
+            None if is_public(path) || self.is_local(host, headers) && path != "/mcp" => Ok(Guest::stranger()),
+            None if path == "/mcp" => Err(unauthorized("MCP needs a token")),
             None => Err(unauthorized("off this host everything needs a token")),
         }
     }
@@ -77,6 +81,14 @@ impl Porter {
             false => Err(Refusal::new(Code::CrossSite, format!("this server is not called {name:?}"))
                 .hint("callboard serve --allow-host NAME")),
         }
+    }
+
+    /// True for whoever sits at this host: a proxy on it passes on what others ask.
+    fn is_local(&self, host: &str, headers: &HeaderMap) -> bool {
+        let name = without_port(host);
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let is_direct = address.map_or(name.eq_ignore_ascii_case("localhost"), |address| address.is_loopback());
+        self.loopback && is_direct && !PROXIED.iter().any(|name| headers.contains_key(*name))
     }
 
     fn known(&self, secret: &str) -> Result<Guest, Refusal> {
@@ -135,6 +147,13 @@ pub(super) async fn keep(State(porter): State<Arc<Porter>>, mut request: Request
     let admitted = porter.admit(request.method(), request.uri().path(), request.headers());
     let mut response = match admitted {
         Ok(guest) => {
+            let guest = match bearer(request.headers()) {
+                Ok(Some(secret)) => {
+                    let (porter, secret) = (Arc::clone(&porter), secret.to_owned());
+                    guest.as_long_as(move || porter.known(&secret).is_ok())
+                }
+                _ => guest,
+            };
             request.extensions_mut().insert(guest);
             next.run(request).await
         }

@@ -30,6 +30,8 @@ const PLAN_MOST: usize = 80 * 1024 * 1024;
 const READ_BEYOND: usize = 64 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TAKES: Duration = Duration::from_secs(30);
+/// While a request waits, whether its token still holds is asked this often.
+const TOKEN_ASKED_EVERY: Duration = Duration::from_secs(5);
 /// The header in which other programs name a request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -49,9 +51,9 @@ pub(super) async fn post(
         {
             fields.entry("request_id").or_insert_with(|| Value::String(key.to_owned()));
         }
-        admitted(entry, &guest, fields)
+        guest.request(entry, fields)
     };
-    answer(&bridge, request.await).await
+    answer(&bridge, &guest, request.await).await
 }
 
 /// `GET /v1/OPERATION`, and `GET /OPERATION` for short.
@@ -61,7 +63,7 @@ pub(super) async fn get(
     Path(name): Path<String>,
     uri: Uri,
 ) -> Response {
-    answer(&bridge, by_query(&name, &guest, &uri)).await
+    answer(&bridge, &guest, by_query(&name, &guest, &uri)).await
 }
 
 /// What is at no address that the server has.
@@ -80,10 +82,21 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     response
 }
 
-async fn answer(bridge: &Bridge, request: Result<Box<dyn Request>, Refusal>) -> Response {
-    match request {
-        Ok(request) => settled(&bridge.call(request.into()).await),
-        Err(refusal) => refuse(refusal),
+async fn answer(bridge: &Bridge, guest: &Guest, request: Result<Box<dyn Request>, Refusal>) -> Response {
+    let request = match request {
+        Ok(request) => request,
+        Err(refusal) => return refuse(refusal),
+    };
+    let mut call = std::pin::pin!(bridge.call(request.into()));
+    loop {
+        match timeout(TOKEN_ASKED_EVERY, &mut call).await {
+            Ok(done) => return settled(&done),
+            Err(_) => {
+                if let Err(refusal) = guest.demand_known() {
+                    return refuse(refusal);
+                }
+            }
+        }
     }
 }
 
@@ -93,12 +106,7 @@ fn by_query(name: &str, guest: &Guest, uri: &Uri) -> Result<Box<dyn Request>, Re
         let message = format!("{} changes the board: it takes POST", entry.name);
         return Err(Refusal::new(Code::Usage, message).hint(format!("POST /v1/{}", entry.name)));
     }
-    admitted(entry, guest, query::fields(uri, entry)?)
-}
-
-fn admitted(entry: &'static Entry, guest: &Guest, mut fields: Map<String, Value>) -> Result<Box<dyn Request>, Refusal> {
-    guest.admit(entry, &mut fields)?;
-    entry.request(fields)
+    guest.request(entry, query::fields(uri, entry)?)
 }
 
 async fn object(entry: &Entry, guest: &Guest, headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Refusal> {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -35,6 +36,9 @@ const FILES_KEPT: usize = 128;
 /// Threads that answer; the work is done by others.
 const THREADS: usize = 2;
 
+/// How long the windows of MCP clients may take to be closed at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -62,15 +66,16 @@ pub struct Ready {
 }
 
 /// Serves the board of `app` until a signal comes; then answers what was asked and returns. `ready` is told where it
-/// listens; `mcp` makes what answers at `/mcp`. Refuses what a look at the board is refused for, a port that is taken, and to serve other hosts in the clear.
-pub fn serve<R>(
+/// listens; `mcp` makes what answers at `/mcp`, and what closes its windows at the end. Refuses what a look at the board is refused for, a port that is taken, and to serve other hosts in the clear.
+pub fn serve<R, F>(
     app: App,
     options: &Options,
-    mcp: impl FnOnce(&Arc<Bridge>, &Place) -> R,
+    mcp: impl FnOnce(&Arc<Bridge>, &Place) -> (R, F),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), Refused>
 where
     R: Service<Request, Error = Infallible, Response: IntoResponse, Future: Send> + Clone + Send + Sync + 'static,
+    F: Future<Output = ()>,
 {
     let unread = |refusal| Refused { refusal, revision: None };
     let loopback = options.host.is_loopback();
@@ -94,7 +99,7 @@ where
         let listener = TcpListener::bind(address).await.map_err(|error| unread(taken(address, &error)))?;
         let address = listener.local_addr().map_err(|error| unread(taken(address, &error)))?;
         let registered = match options.token {
-            None => Some(app.register_server(&place, address.port()).map_err(unread)?),
+            None => Some(app.register_server(&place, address).map_err(unread)?),
             Some(_) => None,
         };
         let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
@@ -111,8 +116,11 @@ where
         let porter = Porter { hosts, loopback, board, tokens: Mutex::new(tokens), app: Mutex::new(app) };
         let files = limits::raise_open_files().saturating_sub(FILES_KEPT).max(16);
         let connections = Connections::new(CONNECTIONS_MOST.min(files), Arc::clone(&bridge.meter));
-        let router = router(&bridge, mcp(&bridge, &place), Published::new(place.plan.clone()), Arc::new(porter));
+        let (mcp, farewell) = mcp(&bridge, &place);
+        let router = router(&bridge, mcp, Published::new(place.plan.clone()), Arc::new(porter));
         listen::take(listener, tls, router, connections, stop).await;
+        // Windows that could not be closed run out by themselves.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
         drop(registered);
         Ok(())
     })

@@ -157,7 +157,8 @@ impl Stream<'_> {
                 () = self.sender.closed() => return Err(Gone),
                 () = self.bridge.stopping.cancelled() => return Err(Gone),
             };
-            if came {
+            // A token that was removed ends the stream: the next page says why.
+            if came || !reader.is_known() {
                 return Ok(());
             }
             self.send(": nothing new\n\n".to_owned()).await?;

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rmcp::model::{
@@ -52,6 +53,10 @@ pub struct Client {
     pub(super) presence: Arc<Presence>,
     resources: Arc<Resources>,
     connection: Connection,
+    /// True once the client has greeted: then the connection is a window.
+    greeted: AtomicBool,
+    /// True once the client is told of changes.
+    is_told: AtomicBool,
     /// Who calls, where that is known without asking the request.
     guest: Option<Guest>,
 }
@@ -63,16 +68,46 @@ pub(super) struct House {
     pub plan: std::path::PathBuf,
     pub toolset: Toolset,
     pub identity: Identity,
+    pub open: Open,
+}
+
+/// The clients that are there.
+#[derive(Clone, Default)]
+pub(super) struct Open(Arc<Mutex<Vec<Weak<Presence>>>>);
+
+impl Open {
+    fn list(&self) -> MutexGuard<'_, Vec<Weak<Presence>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        let mut list = self.list();
+        list.retain(|presence| presence.strong_count() > 0);
+        list.len()
+    }
+
+    /// Closes the windows of all of them.
+    pub(super) async fn leave(&self) {
+        let open: Vec<Arc<Presence>> = self.list().iter().filter_map(Weak::upgrade).collect();
+        for presence in open {
+            presence.leave().await;
+        }
+    }
 }
 
 impl Client {
     pub(super) fn new(house: &House, connection: Connection, guest: Option<Guest>) -> Self {
+        let presence = Presence::new(Arc::clone(&house.bridge), house.identity.clone());
+        house.open.list().push(Arc::downgrade(&presence));
         Self {
             bridge: Arc::clone(&house.bridge),
             tools: Arc::new(house.toolset.tools()),
-            presence: Presence::new(Arc::clone(&house.bridge), house.identity.clone()),
+            presence,
             resources: Arc::new(Resources::new(house.plan.clone())),
             connection,
+            greeted: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
             guest,
         }
     }
@@ -92,26 +127,24 @@ impl Client {
         let unread = |refusal| Refused { refusal, revision: None };
         let guest = self.guest(context);
         let (entry, mut body) = meant(tool, arguments).map_err(unread)?;
-        if self.connection == Connection::Process {
-            self.come_aboard(context, &guest).await;
-        }
-        if REGISTERS.contains(&entry.name) && self.presence.session().await.is_some() {
+        let is_window = self.connection == Connection::Process || self.greeted.load(Ordering::Acquire);
+        if REGISTERS.contains(&entry.name) && is_window {
             return self.presence.be(body, &guest).await;
         }
-        self.presence.sign(entry, &mut body).await;
-        guest.admit(entry, &mut body).map_err(unread)?;
-        let request = entry.request(body).map_err(unread)?;
+        if is_window {
+            self.come_aboard(context, &guest).await;
+        }
+        let signed = self.presence.sign(entry, &mut body).await;
+        let request = guest.request(entry, body).map_err(unread)?;
         let request = match self.connection {
             // The client's machine is this one.
             Connection::Process => self.bridge.prepare(request).await?,
             Connection::Session => request,
         };
-        let settled = self.wait(request.into(), context).await;
-        match &settled {
-            Err(refused) if matches!(refused.refusal.code, Code::StaleSession | Code::UnknownSession) => {
-                // The next call comes aboard anew.
-                self.presence.forget().await;
-            }
+        let settled = self.wait(request.into(), context, &guest).await;
+        let is_lost = |refused: &Refused| matches!(refused.refusal.code, Code::StaleSession | Code::UnknownSession);
+        match (&settled, &signed) {
+            (Err(refused), Some(session)) if is_lost(refused) => self.presence.forget(session).await,
             _ => self.presence.renew().await,
         }
         settled
@@ -123,7 +156,7 @@ impl Client {
         let _ = self.presence.come_aboard(&client, guest).await;
     }
 
-    async fn wait(&self, request: Arc<dyn Request>, context: &RequestContext<RoleServer>) -> Settled {
+    async fn wait(&self, request: Arc<dyn Request>, context: &RequestContext<RoleServer>, guest: &Guest) -> Settled {
         let token = context.meta.get_progress_token();
         let total = request.patience().map(|patience| patience.as_secs_f64());
         let mut call = std::pin::pin!(self.bridge.call(request));
@@ -139,6 +172,9 @@ impl Client {
                 }
                 _ = beat.tick() => {
                     waited += PROGRESS_EVERY.as_secs_f64();
+                    guest.demand_known().map_err(|refusal| Refused { refusal, revision: None })?;
+                    // What the window holds must not run out while it waits for something else.
+                    self.presence.renew().await;
                     if let Some(token) = &token {
                         let mut told = ProgressNotificationParam::new(token.clone(), waited);
                         told.total = total;
@@ -262,6 +298,7 @@ impl ServerHandler for Client {
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
+        self.greeted.store(true, Ordering::Release);
         let guest = self.guest(&context);
         // A client that may only look, or a board that is not there yet, is told so by its first call.
         let _ = self.presence.come_aboard(&request.client_info.name, &guest).await;
@@ -345,10 +382,11 @@ impl ServerHandler for Client {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        match self.resources.want(&request.uri) {
-            Some(true) => self.tell_of_changes(context.peer.clone()),
-            Some(false) => {}
-            None => return Err(ErrorData::resource_not_found(format!("there is no {}", request.uri), None)),
+        if !self.resources.want(&request.uri) {
+            return Err(ErrorData::resource_not_found(format!("there is no {}", request.uri), None));
+        }
+        if !self.is_told.swap(true, Ordering::AcqRel) {
+            self.tell_of_changes(context.peer.clone());
         }
         Ok(())
     }

@@ -101,8 +101,7 @@ impl Presence {
     ) -> Result<(crate::ops::Done<Value>, Aboard), Refused> {
         let entry = find("register-session").map_err(unread)?;
         self.add_facts(entry, &mut body);
-        guest.admit(entry, &mut body).map_err(unread)?;
-        let request = entry.request(body).map_err(unread)?;
+        let request = guest.request(entry, body).map_err(unread)?;
         let done = self.bridge.call(request.into()).await?;
         let text = |key: &str| done.reply[key].as_str().unwrap_or_default();
         let strange = |_| unread(Refusal::new(Code::Internal, "a window was registered without a name"));
@@ -117,25 +116,20 @@ impl Presence {
         }
     }
 
-    /// Says in the fields of a call who calls, unless they do.
-    pub(super) async fn sign(&self, entry: &Entry, body: &mut Map<String, Value>) {
+    /// Says in the fields of a call who calls, unless they do; returns the window that was named.
+    pub(super) async fn sign(&self, entry: &Entry, body: &mut Map<String, Value>) -> Option<SessionId> {
         self.add_facts(entry, body);
         let named = ["agent_id", "thread_key", "session_id", "as_human"];
         let mut speaks = named.iter().filter(|key| entry.shared.contains(**key));
         let says = speaks.any(|key| body.get(*key).is_some_and(|value| !value.is_null()));
         let state = self.state.lock().await;
-        if let Some(aboard) = state.as_ref().filter(|_| !says && entry.shared.contains("session_id")) {
-            body.insert("agent_id".to_owned(), json!(aboard.agent));
-            body.insert("session_id".to_owned(), json!(aboard.session));
-        }
+        let aboard = state.as_ref().filter(|_| !says && entry.shared.contains("session_id"))?;
+        body.insert("agent_id".to_owned(), json!(aboard.agent));
+        body.insert("session_id".to_owned(), json!(aboard.session));
+        Some(aboard.session.clone())
     }
 
-    /// The session of the connection, for people who read along.
-    pub(super) async fn session(&self) -> Option<(AgentId, SessionId)> {
-        self.state.lock().await.as_ref().map(|aboard| (aboard.agent.clone(), aboard.session.clone()))
-    }
-
-    /// Renews the leases of the window after a call, if that was not done lately.
+    /// Renews the leases of the window, if that was not done lately: after each call, and while one waits.
     pub(super) async fn renew(&self) {
         let mut state = self.state.lock().await;
         let Some(aboard) = state.as_mut().filter(|aboard| aboard.renew.is_over()) else { return };
@@ -144,9 +138,10 @@ impl Presence {
         let _ = self.bridge.be_heard_of(aboard.agent.clone(), aboard.session.clone()).await;
     }
 
-    /// The window has ended by itself.
-    pub(super) async fn forget(&self) {
-        *self.state.lock().await = None;
+    /// The window has ended by itself; if it is still that of the connection, the next call comes aboard anew.
+    pub(super) async fn forget(&self, session: &SessionId) {
+        let mut state = self.state.lock().await;
+        state.take_if(|aboard| aboard.session == *session);
     }
 
     /// Closes the window.
@@ -158,11 +153,10 @@ impl Presence {
 
     async fn close(&self, aboard: &Aboard) {
         let body = json!({"agent_id": aboard.agent, "session_id": aboard.session});
-        let mut body = body.as_object().cloned().unwrap_or_default();
+        let body = body.as_object().cloned().unwrap_or_default();
         let Ok(entry) = find("close-session") else { return };
         let guest = Guest::owner("mcp");
-        let admitted = guest.admit(entry, &mut body).and_then(|()| entry.request(body));
-        if let Ok(request) = admitted {
+        if let Ok(request) = guest.request(entry, body) {
             // A window that has ended already needs no closing.
             let _ = self.bridge.call(request.into()).await;
         }

@@ -70,13 +70,13 @@ impl Resources {
         Some(ResourceContents::text(published::text(&self.path(uri)?)?, uri).with_mime_type(kind(uri)))
     }
 
-    /// True for a resource that can be heard of; says whether it is the first one.
-    pub(super) fn want(&self, uri: &str) -> Option<bool> {
-        self.path(uri)?;
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = wanted.is_empty();
-        wanted.insert(uri.to_owned());
-        Some(is_first)
+    /// Has the client hear of a resource; false for what is none.
+    pub(super) fn want(&self, uri: &str) -> bool {
+        let is_one = self.path(uri).is_some();
+        if is_one {
+            self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(uri.to_owned());
+        }
+        is_one
     }
 
     pub(super) fn forget(&self, uri: &str) {

@@ -10,7 +10,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
-use super::handler::{Client, Connection, House};
+use super::handler::{Client, Connection, House, Open};
 use super::presence::Identity;
 use super::toolset::Toolset;
 use crate::app::App;
@@ -23,6 +23,9 @@ use crate::platform::signals;
 /// A client over HTTP that says nothing for so long has gone, and its window is closed. Work between two calls may take
 /// longer than a lease.
 const SESSION_KEPT: Duration = Duration::from_secs(2 * 3600);
+
+/// So many clients are in a room at once.
+const CLIENTS_MOST: usize = 1_024;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -43,7 +46,7 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
     let plan = app.place().map_err(unread)?.plan;
     let bridge = Arc::new(Bridge::begin(&app.settings)?);
     let Options { toolset, identity } = options.clone();
-    let house = House { bridge: Arc::clone(&bridge), plan, toolset, identity };
+    let house = House { bridge: Arc::clone(&bridge), plan, toolset, identity, open: Open::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
     let done = runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -56,17 +59,18 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
         let guest = Guest::owner(app.settings.user.clone());
         let client = Client::new(&house, Connection::Process, Some(guest));
         let presence = Arc::clone(&client.presence);
-        let running = tokio::select! {
-            running = client.serve(stdio()) => running.map_err(|error| failed(&error))?,
-            () = stop.cancelled() => return Ok(()),
+        let served = async {
+            let running = client.serve(stdio()).await.map_err(|error| failed(&error))?;
+            // The client has left, or nothing is heard of it any more.
+            let _ = running.waiting().await;
+            Ok(())
         };
-        let ended = running.cancellation_token();
-        tokio::select! {
-            _ = running.waiting() => {}
-            () = stop.cancelled() => ended.cancel(),
-        }
+        let ended = tokio::select! {
+            ended = served => ended,
+            () = stop.cancelled() => Ok(()),
+        };
         presence.leave().await;
-        Ok(())
+        ended
     });
     // A thread that still reads standard input must not keep the process.
     runtime.shutdown_background();
@@ -76,15 +80,21 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
 /// What serves MCP clients that come over HTTP.
 pub type Room = StreamableHttpService<Client, LocalSessionManager>;
 
-/// A room for clients that come over HTTP. Who they are is said by the [`Guest`] that the door has put into their requests;
-/// the door has also seen to their Host and Origin.
-pub fn room(bridge: &Arc<Bridge>, plan: PathBuf, options: Options) -> Room {
+/// A room for clients that come over HTTP, and what closes the windows of those that are in it. Who they are is said by the
+/// [`Guest`] that the door has put into their requests; the door has also seen to their Host and Origin.
+pub fn room(bridge: &Arc<Bridge>, plan: PathBuf, options: Options) -> (Room, impl Future<Output = ()> + use<>) {
     let Options { toolset, identity } = options;
-    let house = House { bridge: Arc::clone(bridge), plan, toolset, identity };
+    let open = Open::default();
+    let house = House { bridge: Arc::clone(bridge), plan, toolset, identity, open: open.clone() };
     let mut sessions = LocalSessionManager::default();
     sessions.session_config.keep_alive = Some(SESSION_KEPT);
     let config =
         StreamableHttpServerConfig::default().disable_allowed_hosts().with_cancellation_token(bridge.stopping.clone());
-    let client = move || Ok(Client::new(&house, Connection::Session, None));
-    StreamableHttpService::new(client, Arc::new(sessions), config)
+    let client = move || {
+        if house.open.count() >= CLIENTS_MOST {
+            return Err(std::io::Error::other("there are as many MCP clients as the server takes"));
+        }
+        Ok(Client::new(&house, Connection::Session, None))
+    };
+    (StreamableHttpService::new(client, Arc::new(sessions), config), async move { open.leave().await })
 }

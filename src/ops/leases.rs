@@ -14,6 +14,7 @@ use crate::board::mutation::{Answer, Refused};
 use crate::board::views::{LeaseView, TaskView};
 use crate::domain::lease::Ttl;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::right::Right;
 use crate::domain::text;
 
 /// Renew a lease, and say how far the work is.
@@ -135,6 +136,11 @@ impl Operation for LeaseReclaim {
         "callboard lease-reclaim core-auth --force --reason \"its window is gone\" --as-human";
     type Call = Changer;
     type Reply = LeasesReply;
+
+    fn right(&self) -> Right {
+        // A live lease is taken away by people and planners.
+        if self.force { Right::Operator } else { Self::RIGHT }
+    }
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<LeasesReply>, Refused> {
         let reason = self.checked_reason().map_err(|refusal| Refused { refusal, revision: None })?;

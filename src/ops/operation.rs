@@ -78,6 +78,11 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
         Ok(())
     }
 
+    /// What a token must be good for to ask for just this: more than for others where it does more.
+    fn right(&self) -> Right {
+        Self::RIGHT
+    }
+
     /// True where it needs the board more than once, or for long: such a thing is not done together with others.
     fn is_alone(&self) -> bool {
         false

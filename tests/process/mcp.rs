@@ -92,6 +92,9 @@ fn a_connection_is_a_window_whose_leases_end_with_it() {
     assert_eq!(windows["sessions"][0]["agent_id"], "w", "it is registered when the client greets");
     let claimed = client.call("coordination_dispatch", &json!({"operation": "claim-next"}));
     assert_eq!((&claimed["task"]["module"], &claimed["lease"]["agent_id"]), (&json!("a"), &json!("w")));
+    // A window that somebody else named is not this one's end.
+    let wrong = client.command("heartbeat", &json!({"module": "a", "session_id": "s-none"}));
+    assert_eq!(wrong["error"]["code"], "unknown_session");
     let again = client.call("coordination_dispatch", &json!({"operation": "claim_next"}));
     assert_eq!(again["resumed"], true, "its calls are made by its window");
     client.leave();
@@ -177,6 +180,36 @@ fn toolsets_reach_every_operation_and_refusals_can_be_read() {
     let refused = client.command("approve", &json!({"module": "a", "notes": "x", "facts": {"terminal": true}}));
     assert_ne!(refused["ok"], true);
     client.leave();
+}
+
+#[test]
+fn windows_of_clients_over_http_are_closed_when_the_server_stops() {
+    let mut project = Project::new();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    project = project.served();
+    let owner = project.owner();
+    let mut server = project.server.take().unwrap();
+    let post = |session: &str, body: &Value| {
+        let headers = format!(
+            "Authorization: Bearer {owner}\nContent-Type: application/json\nAccept: application/json, text/event-stream{session}"
+        );
+        server.send("POST", "/mcp", &headers, &body.to_string())
+    };
+    let hello =
+        json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "far", "version": "1"}});
+    let greeted = post("", &json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}));
+    let session =
+        greeted.head.lines().find_map(|line| line.to_lowercase().strip_prefix("mcp-session-id: ").map(str::to_owned));
+    let session = format!("\nMcp-Session-Id: {}", session.unwrap_or_else(|| panic!("{greeted:?}")));
+    post(&session, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    let claim = json!({"name": "coordination_dispatch", "arguments": {"operation": "claim-next"}});
+    let claimed = post(&session, &json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": claim}));
+    assert!(claimed.body.contains("lease"), "{claimed:?}");
+    assert_eq!(project.json(&["show", "a"])["task"]["holder"]["agent_id"], "far");
+    server.terminate();
+    assert_eq!(server.stopped(), Some(0));
+    assert_eq!(project.json(&["sessions"])["sessions"], json!([]));
+    assert_eq!(project.json(&["show", "a"])["task"]["state"], "open");
 }
 
 #[test]

@@ -99,6 +99,8 @@ fn bad_requests_get_the_documented_refusal() {
         ("GET", "/tasks", "Authorization: Basic b3duZXI6", "", 401, "unauthorized"),
         ("GET", "/next-action?agent_id=w", "", "", 401, "unauthorized"),
         ("GET", "/events?cursor_id=c", "", "", 401, "unauthorized"),
+        ("GET", "/tasks", "X-Forwarded-For: 192.0.2.1", "", 401, "unauthorized"),
+        ("POST", "/mcp", "Content-Type: application/json", "{}", 401, "unauthorized"),
         ("GET", "/tasks", "Host: evil.example", "", 403, "cross_site"),
         ("GET", "/tasks", "Host: 192.0.2.1:80", "", 403, "cross_site"),
         ("GET", "/tasks", "Origin: http://evil.example", "", 403, "cross_site"),
@@ -129,12 +131,19 @@ fn a_token_is_good_for_its_role_and_ends_at_once() {
     };
     assert_eq!(try_as(&reader, "tasks", json!({})), "done");
     assert_eq!(try_as(&reader, "init-agent", json!({"thread_key": "w"})), "forbidden");
+    let nosy = json!({"agent_id": "w"});
+    assert_eq!(try_as(&reader, "next-action", nosy), "forbidden", "what an agent is told has its lease's token in it");
     assert_eq!(try_as(&worker, "init-agent", json!({"thread_key": "w"})), "done");
     assert_eq!(try_as(&worker, "add-task", json!({"module": "a", "title": "A", "review": "required"})), "done");
     let claimed = server.post(&worker, "claim-next", &json!({"agent_id": "w"})).json();
     let finish = json!({"agent_id": "w", "module": "a", "lease_token": claimed["lease"]["token"], "summary": "done"});
     assert_eq!(try_as(&worker, "finish", finish), "done");
     assert_eq!(try_as(&worker, "claim-review-next", json!({"agent_id": "w"})), "forbidden");
+    let planner = json!({"thread_key": "p", "role": ["planner"]});
+    assert_eq!(try_as(&worker, "init-agent", planner), "done");
+    let force = json!({"agent_id": "p", "module": "a", "force": true, "reason": "x"});
+    assert_eq!(try_as(&worker, "lease-reclaim", force), "forbidden", "no name makes a token good for more");
+    assert_eq!(try_as(&worker, "lease-reclaim", json!({})), "done");
     assert_eq!(try_as(&worker, "cancel-task", json!({"module": ["a"], "reason": "x"})), "forbidden");
     assert_eq!(try_as(&reviewer, "init-agent", json!({"thread_key": "r"})), "done");
     let pretender = json!({"target": "workers", "message": "x", "facts": {"user": "boss"}});
@@ -145,7 +154,16 @@ fn a_token_is_good_for_its_role_and_ends_at_once() {
     assert_eq!(try_as(&reviewer, "approve", person), "forbidden", "only an operator is taken for a person");
     let terminal = json!({"module": "a", "notes": "x", "facts": {"terminal": true}});
     assert_eq!(try_as(&reviewer, "approve", terminal), "human_required");
+    let mut stream = Stream::open(server, "/events/stream?limit=1000", &format!("Authorization: Bearer {worker}\r\n"));
+    while stream.next().unwrap().0 != "replay_complete" {}
     assert_eq!(project.run_here(&["token", "remove", "worker"]).code, 0);
+    project.ok(&["add-task", "unseen", "--title", "Unseen"]);
+    let (name, _, data) = stream.next().unwrap();
+    assert_eq!(
+        (name.as_str(), &data["error"]["code"]),
+        ("refused", &json!("unauthorized")),
+        "nor does its stream go on"
+    );
     assert_eq!(try_as(&worker, "tasks", json!({})), "unauthorized", "a token that was removed opens nothing");
     let events = project.json(&["events", "--limit", "1000"]).to_string();
     for secret in [reader, worker, reviewer, project.owner()] {
@@ -297,4 +315,28 @@ fn ten_thousand_idle_connections_and_slow_clients_keep_nobody_out() {
     let _ = half.read_to_string(&mut answer);
     assert!(!answer.contains("200 OK"), "{answer}");
     assert_eq!(project.count("SELECT count(*) FROM tasks"), 5);
+}
+
+#[test]
+fn a_token_is_shown_to_its_own_server_and_to_nobody_else_on_the_port() {
+    let project = Project::new().served();
+    let port = project.server().port().to_owned();
+    let Ok(other) = std::net::TcpListener::bind(format!("[::1]:{port}")) else {
+        may_run("IPv6 on this host", false);
+        return;
+    };
+    let listener = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        let mut heard = vec![0; 4096];
+        let length = stream.read(&mut heard).unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno").unwrap();
+        String::from_utf8(heard[..length].to_vec()).unwrap()
+    });
+    let run = project.run(&["summary", "--server-url", &format!("http://[::1]:{port}"), "--json"]);
+    let heard = listener.join().unwrap();
+    assert!(heard.starts_with("POST /v1/summary") && !heard.to_lowercase().contains("authorization"), "{heard}");
+    assert_ne!(run.code, 0);
+    // By name it is asked where servers listen, and shown the token there.
+    let init = ["init-agent", "--thread-key", "w", "--server-url", &format!("http://localhost:{port}")];
+    project.ok(&init);
 }
