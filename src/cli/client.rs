@@ -3,7 +3,7 @@
 //! **Invariants.** A change always has a request id, made up here where none is given, so that it can be sent again when its
 //! answer was lost: it is done once. The token is sent to the server that was named and nowhere else.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -184,7 +184,17 @@ impl<'a> Client<'a> {
 
     /// What opens the door. A server of this host may begin to listen only now.
     fn token(&self) -> Option<String> {
-        self.token.clone().or_else(|| self.app.token_for(self.address?))
+        let found = || {
+            let address = self.address?;
+            // Who listens everywhere listens here too, and then nobody else can.
+            let everywhere = match address.ip() {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            let everywhere = SocketAddr::new(everywhere, address.port());
+            self.app.token_for(address).or_else(|| self.app.token_for(everywhere))
+        };
+        self.token.clone().or_else(found)
     }
 
     /// One try. Refuses with `unreachable` where no answer came.

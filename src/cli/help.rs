@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Command;
 
 use super::command::TABLE;
-use super::{files, pages, skill};
+use super::{files, pages, serve, skill};
 use crate::ops::Group;
 
 /// The operations, the ten of the loop first, then by what they are about.
@@ -33,6 +33,11 @@ pub(super) fn groups() -> String {
         }
         text.push('\n');
     }
+    text.push_str("More doors:\n");
+    for command in serve::commands() {
+        line(&mut text, command.get_name(), &command);
+    }
+    text.push('\n');
     text.push_str("This manual:\n");
     for command in skill::commands().into_iter().chain(pages::commands()) {
         line(&mut text, command.get_name(), &command);

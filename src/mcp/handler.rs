@@ -5,32 +5,33 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams, GetPromptResponse,
-    Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
+    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
+    InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
     ReadResourceResponse, ReadResourceResult, ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, Tool, ToolAnnotations, UnsubscribeRequestParams,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::presence::{Identity, Presence};
+use super::calls::{help, meant, result, tool};
+use super::house::House;
+use super::presence::Presence;
 use super::prompts;
 use super::resources::Resources;
-use super::toolset::{Calls, Listed, Toolset};
+use super::toolset::Listed;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
-use crate::bridge::catalogue::{Entry, find};
 use crate::bridge::guest::Guest;
 use crate::bridge::request::{Request, Settled};
 use crate::domain::refusal::{Code, Refusal};
-use crate::ops::{Kind, envelope};
+use crate::ops::envelope;
 
 /// While a call waits, its client is told this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -61,45 +62,10 @@ pub struct Client {
     guest: Option<Guest>,
 }
 
-/// What all clients of a server share.
-#[derive(Clone)]
-pub(super) struct House {
-    pub bridge: Arc<Bridge>,
-    pub plan: std::path::PathBuf,
-    pub toolset: Toolset,
-    pub identity: Identity,
-    pub open: Open,
-}
-
-/// The clients that are there.
-#[derive(Clone, Default)]
-pub(super) struct Open(Arc<Mutex<Vec<Weak<Presence>>>>);
-
-impl Open {
-    fn list(&self) -> MutexGuard<'_, Vec<Weak<Presence>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        let mut list = self.list();
-        list.retain(|presence| presence.strong_count() > 0);
-        list.len()
-    }
-
-    /// Closes the windows of all of them.
-    pub(super) async fn leave(&self) {
-        let open: Vec<Arc<Presence>> = self.list().iter().filter_map(Weak::upgrade).collect();
-        for presence in open {
-            presence.leave().await;
-        }
-    }
-}
-
 impl Client {
     pub(super) fn new(house: &House, connection: Connection, guest: Option<Guest>) -> Self {
         let presence = Presence::new(Arc::clone(&house.bridge), house.identity.clone());
-        house.open.list().push(Arc::downgrade(&presence));
+        house.open.enter(&presence);
         Self {
             bridge: Arc::clone(&house.bridge),
             tools: Arc::new(house.toolset.tools()),
@@ -206,72 +172,6 @@ impl Client {
             }
         });
     }
-}
-
-/// The operation that a tool means, with its fields.
-fn meant(tool: &Listed, mut arguments: Map<String, Value>) -> Result<(&'static Entry, Map<String, Value>), Refusal> {
-    let mut named = || match arguments.remove("operation") {
-        Some(Value::String(name)) => Ok(name),
-        _ => Err(Refusal::new(Code::Usage, format!("{} wants an operation", tool.name))),
-    };
-    match tool.calls {
-        Calls::One(name) => Ok((find(name)?, arguments)),
-        Calls::Of(operations) => {
-            let name = named()?.replace('_', "-");
-            if !operations.contains(&name.as_str()) {
-                let refusal = Refusal::new(Code::UnknownOperation, format!("{} does not do {name:?}", tool.name));
-                return Err(refusal.hint(format!("one of: {}", operations.join(", "))));
-            }
-            Ok((find(&name)?, arguments))
-        }
-        Calls::Any => {
-            let entry = find(&named()?)?;
-            match arguments.remove("arguments") {
-                Some(Value::Object(fields)) => Ok((entry, fields)),
-                None | Some(Value::Null) => Ok((entry, arguments)),
-                Some(_) => Err(Refusal::new(Code::Usage, "arguments is an object")),
-            }
-        }
-    }
-}
-
-/// What `help` of the tool that reaches everything answers: the fields of an operation.
-fn help(tool: &Listed, arguments: &Map<String, Value>) -> Option<Value> {
-    if tool.calls != Calls::Any || arguments.get("operation")?.as_str()? != "help" {
-        return None;
-    }
-    let of = arguments.get("arguments").and_then(|fields| fields["operation"].as_str()).unwrap_or_default();
-    Some(match find(of) {
-        Ok(entry) => {
-            let fields = entry.own.iter().filter_map(|field| Some((field.clone(), entry.schema_of(field)?.clone())));
-            let required: Vec<&String> = entry.own.iter().filter(|field| entry.requires(field)).collect();
-            json!({"ok": true, "operation": entry.name, "about": entry.about, "fields": fields.collect::<Map<_, _>>(), "required": required})
-        }
-        Err(_) => {
-            let names: Vec<&str> = crate::bridge::catalogue::ENTRIES.iter().map(|entry| entry.name).collect();
-            json!({"ok": true, "operations": names})
-        }
-    })
-}
-
-fn result(answer: &impl serde::Serialize, is_error: bool) -> CallToolResult {
-    let content = vec![ContentBlock::text(envelope::line(answer))];
-    let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = serde_json::to_value(answer).ok();
-    result
-}
-
-fn tool(listed: &Listed) -> Tool {
-    let reads = listed.kind() == Kind::Read;
-    let mut hints = ToolAnnotations::new().read_only(reads);
-    if !reads {
-        hints = hints.destructive(listed.is_destructive());
-    }
-    // Renewing twice is renewing once.
-    if listed.kind() == Kind::Presence {
-        hints = hints.idempotent(true);
-    }
-    Tool::new(listed.name.clone(), listed.about.clone(), Arc::new(listed.input.clone())).with_annotations(hints)
 }
 
 impl ServerHandler for Client {
@@ -435,22 +335,6 @@ impl Drop for Client {
         let presence = Arc::clone(&self.presence);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { presence.leave().await });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_list_is_small() {
-        let list = |set: Toolset| ListToolsResult::with_all_items(set.tools().iter().map(tool).collect());
-        let length = |set| serde_json::to_string(&list(set)).expect("JSON").len();
-        // Its readers pay for every byte with their context.
-        assert!(length(Toolset::Default) <= 6_000, "{}", length(Toolset::Default));
-        for set in [Toolset::Worker, Toolset::Reviewer, Toolset::Planner] {
-            assert!(length(set) <= 10_000, "{set}: {}", length(set));
         }
     }
 }

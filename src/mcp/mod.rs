@@ -4,7 +4,9 @@
 //! A third door to the same catalogue. Tools take their schemas from it, resources are the pages, and a connection is a
 //! window: it is registered when it opens, its calls renew its leases, and it is closed with it.
 
+mod calls;
 mod handler;
+mod house;
 mod presence;
 mod prompts;
 mod resources;

@@ -10,7 +10,8 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
-use super::handler::{Client, Connection, House, Open};
+use super::handler::{Client, Connection};
+use super::house::{House, Open};
 use super::presence::Identity;
 use super::toolset::Toolset;
 use crate::app::App;

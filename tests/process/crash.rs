@@ -174,9 +174,15 @@ fn a_server_killed_again_and_again_does_everything_once() {
             let (project, done) = (&project, &done);
             move || {
                 let mut kills = 0;
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    // Long enough for some requests, and different each time.
-                    std::thread::sleep(Duration::from_millis(150 + kills * 37 % 100));
+                let is_done = || done.load(std::sync::atomic::Ordering::Relaxed);
+                let revision = || project.count("SELECT revision FROM board");
+                while !is_done() {
+                    // Each lives long enough for a few requests, and not always as long.
+                    let before = revision();
+                    while revision() < before + 3 && !is_done() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    std::thread::sleep(Duration::from_millis(kills * 37 % 50));
                     server.kill();
                     server = Server::start(project, &["--port", &port]);
                     kills += 1;

@@ -340,3 +340,27 @@ fn a_token_is_shown_to_its_own_server_and_to_nobody_else_on_the_port() {
     let init = ["init-agent", "--thread-key", "w", "--server-url", &format!("http://localhost:{port}")];
     project.ok(&init);
 }
+
+#[test]
+fn a_certificate_of_ones_own_is_served_and_trusted_where_it_is_named() {
+    let project = Project::new();
+    let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=localhost \
+                   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
+    let mut openssl = std::process::Command::new("openssl");
+    let made = openssl.args(request.split_whitespace()).current_dir(&project.root).output();
+    if !may_run("openssl", made.is_ok_and(|made| made.status.success())) {
+        return;
+    }
+    let flags = ["--host", "0.0.0.0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let server = Server::start(&project, &flags);
+    let url = format!("https://localhost:{}", server.port());
+    let owner = project.owner();
+    let summary = |authority: &str| {
+        let mut command = project.command(&["summary", "--server-url", &url, "--json"]);
+        let output = command.env("CALLBOARD_TOKEN", &owner).env("CALLBOARD_SERVER_CA", authority).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(summary("cert.pem")["ok"], true);
+    assert_eq!(summary("")["error"]["code"], "unreachable", "a stranger's certificate is not believed");
+    assert_eq!(summary("key.pem")["error"]["code"], "invalid_value");
+}

@@ -1,0 +1,48 @@
+//! What all clients of a server share, and who of them is there.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::presence::{Identity, Presence};
+use super::toolset::Toolset;
+use crate::bridge::Bridge;
+
+/// What all clients of a server share.
+#[derive(Clone)]
+pub(super) struct House {
+    pub bridge: Arc<Bridge>,
+    pub plan: PathBuf,
+    pub toolset: Toolset,
+    pub identity: Identity,
+    pub open: Open,
+}
+
+/// The clients that are there.
+#[derive(Clone, Default)]
+pub(super) struct Open(Arc<Mutex<Vec<Weak<Presence>>>>);
+
+impl Open {
+    fn list(&self) -> MutexGuard<'_, Vec<Weak<Presence>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more came.
+    pub(super) fn enter(&self, presence: &Arc<Presence>) {
+        self.list().push(Arc::downgrade(presence));
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        let mut list = self.list();
+        list.retain(|presence| presence.strong_count() > 0);
+        list.len()
+    }
+
+    /// Closes the windows of all of them.
+    pub(super) async fn leave(&self) {
+        let open: Vec<Arc<Presence>> = self.list().iter().filter_map(Weak::upgrade).collect();
+        for presence in open {
+            presence.leave().await;
+        }
+    }
+}
