@@ -44,11 +44,11 @@ pub(super) struct Pages(Mutex<(u64, HashMap<String, Shared>)>);
 
 impl Pages {
     /// The page of this key at this version: for the first that asks an empty one, which it fills.
-    fn of(&self, key: String, heard: &Heard) -> Shared {
+    fn of(&self, key: String, version: u64) -> Shared {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.0 != heard.version {
+        if pages.0 != version {
             // What was read for an older version may lack what its reader was woken for.
-            *pages = (heard.version, HashMap::new());
+            *pages = (version, HashMap::new());
         }
         Arc::clone(pages.1.entry(key).or_default())
     }
@@ -81,7 +81,7 @@ impl Reader {
             self.read(bridge).await?
         } else {
             let key = format!("{} {} {}", self.entry.name, self.guest.name, Value::Object(self.body.clone()));
-            let shared = bridge.pages.of(key, &heard);
+            let shared = bridge.pages.of(key, heard.version);
             shared.get_or_init(|| self.read(bridge)).await.clone()?
         };
         self.body.insert(PLACE.to_owned(), Value::String(page.next.clone()));
@@ -117,5 +117,20 @@ impl Reader {
         let entries = done.reply[self.entry.name].as_array().into_iter().flatten();
         let entries = entries.map(|entry| (place(&entry["seq"], &next), envelope::line(entry))).collect();
         Ok(Arc::new(Page { entries, more: done.reply["more"] == Value::Bool(true), next, topics }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_of_one_version_share_a_page_and_a_later_version_has_another() {
+        let pages = Pages::default();
+        let page = |key: &str, version| pages.of(key.to_owned(), version);
+        let first = page("events", 1);
+        assert!(Arc::ptr_eq(&first, &page("events", 1)));
+        assert!(!Arc::ptr_eq(&first, &page("notifications", 1)));
+        assert!(!Arc::ptr_eq(&first, &page("events", 2)), "what it was woken for may be missing in the old one");
     }
 }
