@@ -124,11 +124,7 @@ impl App {
         };
         let mut warnings = committed.warnings.clone();
         let behind = self.show(&place, &host, &committed, first, &mut warnings);
-        if let Some(policy) = committed.overfull
-            && let Err(refused) = self.prune_by_policy(policy)
-        {
-            warnings.push(format!("old events could not be archived: {}", refused.refusal));
-        }
+        self.prune_if_overfull(committed.overfull, &mut warnings);
         let Committed { answer, revision, replayed, .. } = committed;
         Ok(Changed { answer, revision, request_id, warnings, replayed, projection_behind: behind })
     }
@@ -224,7 +220,7 @@ impl App {
     }
 
     /// The name of a request that has none.
-    pub(super) fn drawn(&self) -> Result<RequestId, Refusal> {
+    pub fn drawn(&self) -> Result<RequestId, Refusal> {
         let hex = self.settings.entropy.hex(8).map_err(|error| refusal(&error))?;
         Ok(format!("r-{hex}").parse().expect("hexadecimal is a line"))
     }

@@ -172,6 +172,15 @@ impl App {
         Ok((archive, path))
     }
 
+    /// Archives old events where so many more than the policy keeps are there that it is time to; a failure is a warning.
+    pub(super) fn prune_if_overfull(&self, policy: Option<Retention>, warnings: &mut Vec<String>) {
+        if let Some(policy) = policy
+            && let Err(refused) = self.prune_by_policy(policy)
+        {
+            warnings.push(format!("old events could not be archived: {}", refused.refusal));
+        }
+    }
+
     /// Prunes by the board's own policy, after a mutation that found that it is time. Another process may be at it.
     pub(super) fn prune_by_policy(&self, policy: Retention) -> Result<(), Refused> {
         let caller = Caller { user: "retention".to_owned(), ..Caller::default() };

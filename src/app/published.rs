@@ -5,23 +5,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::domain::id::is_slug;
+use crate::board::inbox::DIRECTORY;
 use crate::platform::file;
+use crate::projection::bundles;
+use crate::projection::pages::PAGES;
 
-/// The pages, and what they show.
-pub const PAGES: [(&str, &str); 8] = [
-    ("STATUS.md", "Where the project stands"),
-    ("AGENTS.md", "Who takes part"),
-    ("SESSIONS.md", "Windows and leases"),
-    ("NOTIFICATIONS.md", "Signals that are not resolved yet"),
-    ("HANDOFFS.md", "The handoff inbox"),
-    ("state.json", "The board for programs"),
-    ("handoff-index.json", "The handoff inbox for programs"),
-    ("preflight.json", "What was said at preflight"),
-];
 /// The most bytes of one.
 const MOST: u64 = 4 * 1024 * 1024;
-const BUNDLES: &str = "handoffs";
 const BUNDLE_ENDING: &str = ".handoff.md";
 
 /// The published files of a plan directory.
@@ -38,17 +28,17 @@ impl Published {
 
     /// The file of a page; none for a name that no page has.
     pub fn page(&self, name: &str) -> Option<PathBuf> {
-        PAGES.iter().any(|(page, _)| *page == name).then(|| self.plan.join(name))
+        PAGES.iter().any(|page| page.name == name).then(|| self.plan.join(name))
     }
 
     /// The file of a task's bundle; none for what is no name of a task.
     pub fn bundle(&self, module: &str) -> Option<PathBuf> {
-        is_slug(module).then(|| self.plan.join(BUNDLES).join(format!("{module}{BUNDLE_ENDING}")))
+        Some(self.plan.join(bundles::file(&module.parse().ok()?)))
     }
 
     /// The tasks that have a bundle, by name; so many at most.
     pub fn bundles(&self, most: usize) -> Vec<String> {
-        let entries = fs::read_dir(self.plan.join(BUNDLES)).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.plan.join(DIRECTORY)).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let mut modules: Vec<String> =
             names.filter_map(|name| name.strip_suffix(BUNDLE_ENDING).map(str::to_owned)).collect();

@@ -22,7 +22,6 @@ const FILE_MOST: u64 = 16 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 struct Server {
     board: String,
-    pid: u32,
 }
 
 /// The entry of a server; it ends with this.
@@ -51,7 +50,7 @@ impl App {
         if let Some(directory) = path.parent() {
             private::make_directory(directory).map_err(platform)?;
         }
-        let server = Server { board: place.file.board.clone(), pid: std::process::id() };
+        let server = Server { board: place.file.board.clone() };
         let json = serde_json::to_vec(&server).expect("texts have a JSON form");
         let nonce = self.settings.entropy.hex(6).map_err(platform)?;
         private::replace(&path, &json, &nonce).map_err(platform)?;

@@ -108,11 +108,7 @@ impl App {
         if let Some(pulse) = pulse.filter(|_| pages_are_due) {
             ended.projection_behind = self.show_pulse(&place, &host, &pulse, first, &mut ended.warnings);
         }
-        if let Some(policy) = overfull
-            && let Err(refused) = self.prune_by_policy(policy)
-        {
-            ended.warnings.push(format!("old events could not be archived: {}", refused.refusal));
-        }
+        self.prune_if_overfull(overfull, &mut ended.warnings);
         Ok(ended)
     }
 

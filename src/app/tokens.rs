@@ -3,8 +3,7 @@
 //! The owner's token is kept as it is, so that the command line of the same account finds it; of the others only a digest
 //! is kept, and they are shown once. A changed file holds at once: a token that was removed opens nothing more.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,15 +41,7 @@ pub struct Tokens {
     tokens: Vec<Token>,
     /// Which file they are from.
     #[serde(skip)]
-    from: Option<Version>,
-}
-
-/// Tells a file from the one that it replaces: its number and when it was written.
-type Version = (u64, i64, i64);
-
-fn version(path: &Path) -> Option<Version> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.ino(), meta.mtime(), meta.mtime_nsec()))
+    from: Option<file::Version>,
 }
 
 impl Token {
@@ -97,7 +88,7 @@ impl App {
     /// The tokens of a board that this host knows; none where there are none yet.
     pub fn tokens_of(&self, board: &str) -> Result<Tokens, Refusal> {
         let path = self.token_file(board);
-        let from = version(&path);
+        let from = file::version(&path);
         let Some(content) = file::read(&path, FILE_MOST).map_err(|error| refusal(&error))? else {
             return Ok(Tokens::default());
         };
@@ -110,7 +101,7 @@ impl App {
 
     /// The same, unless the file is the one that `tokens` are from.
     pub fn newer_tokens(&self, board: &str, tokens: &Tokens) -> Option<Tokens> {
-        (version(&self.token_file(board)) != tokens.from).then(|| self.tokens_of(board).unwrap_or_default())
+        (file::version(&self.token_file(board)) != tokens.from).then(|| self.tokens_of(board).unwrap_or_default())
     }
 
     /// The same with an owner's, which is made if need be.

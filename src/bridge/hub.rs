@@ -82,8 +82,7 @@ impl Hub {
         let hub = Arc::new(Self { state: Mutex::new(State { heard, waiters: BTreeMap::new(), next: 0 }) });
         let weak = Arc::downgrade(&hub);
         let thread = std::thread::Builder::new().name("hub".to_owned());
-        let settings = settings.again().map_err(unread)?;
-        let started = thread.spawn(move || Ears { app: App::new(settings, |_| {}), watcher }.listen(&weak));
+        let started = thread.spawn(move || Ears { app, watcher }.listen(&weak));
         started.map_err(|error| unread(Refusal::new(Code::Internal, format!("cannot start a thread: {error}"))))?;
         Ok(hub)
     }

@@ -126,12 +126,8 @@ impl<T: Part> Answer for Finished<T> {
     }
 }
 
-/// The refusal of whatever panicked.
-pub(super) fn mistake(panic: &(dyn Any + Send)) -> Refused {
-    let said = panic.downcast_ref::<String>().cloned();
-    let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
-    let refusal = Refusal::new(Code::Internal, format!("callboard has a mistake: {said}"));
-    Refused { refusal, revision: None }
+fn mistake(panic: &(dyn Any + Send)) -> Refused {
+    Refused { refusal: Refusal::mistake(panic), revision: None }
 }
 
 /// A queue with threads that work it off. The threads end when it is dropped and everything in it is done.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::catalogue::Entry;
+use super::lanes::Way;
 use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
@@ -18,17 +19,6 @@ use crate::ops::{Done, Kind, Operation};
 /// What came of a request.
 pub type Settled = Result<Done<Value>, Refused>;
 
-/// Where a request is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Together with other looks.
-    Looks,
-    /// Together with other changes.
-    Changes,
-    /// By itself.
-    Alone,
-}
-
 /// An operation with its call.
 pub trait Request: Send + Sync {
     /// Its place in the table.
@@ -36,7 +26,7 @@ pub trait Request: Send + Sync {
     /// What a token must be good for.
     fn right(&self) -> Right;
     /// Where it is done.
-    fn lane(&self) -> Lane;
+    fn way(&self) -> Way;
     /// For how long an answer that is not "nothing" is waited for.
     fn patience(&self) -> Option<Duration>;
     /// Adds what this machine knows, where it is the caller's.
@@ -70,11 +60,11 @@ impl<O: Operation> Request for Bound<O> {
         self.operation.right()
     }
 
-    fn lane(&self) -> Lane {
+    fn way(&self) -> Way {
         match O::KIND {
-            _ if self.operation.is_alone() => Lane::Alone,
-            Kind::Read => Lane::Looks,
-            Kind::Presence | Kind::Mutation => Lane::Changes,
+            _ if self.operation.is_alone() => Way::Alone,
+            Kind::Read => Way::Looks,
+            Kind::Presence | Kind::Mutation => Way::Changes,
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::Hub;
 use super::lanes::{Lane, Way};
 use super::meter::{Counted, Meter};
-use super::request::{self, Request, Settled};
+use super::request::{Request, Settled};
 use super::stream::Pages;
 use crate::app::Settings;
 use crate::board::caller::Caller;
@@ -83,10 +83,10 @@ impl Bridge {
 
     pub(super) async fn run(&self, request: &Arc<dyn Request>) -> Settled {
         let request = Arc::clone(request);
-        let lane = match request.lane() {
-            request::Lane::Looks => &self.looks,
-            request::Lane::Changes => &self.changes,
-            request::Lane::Alone => &self.alone,
+        let lane = match request.way() {
+            Way::Looks => &self.looks,
+            Way::Changes => &self.changes,
+            Way::Alone => &self.alone,
         };
         lane.run(move |app| request.run(app)).await
     }

@@ -152,13 +152,7 @@ impl<'a> Client<'a> {
         };
         body.extend(shared);
         if body.get("request_id").is_some_and(Value::is_null) {
-            let hex = self
-                .app
-                .settings
-                .entropy
-                .hex(8)
-                .map_err(|error| unread(Refusal::new(Code::Internal, error.to_string())))?;
-            body.insert("request_id".to_owned(), json!(format!("r-{hex}")));
+            body.insert("request_id".to_owned(), json!(self.app.drawn().map_err(unread)?));
         }
         let patient = body.contains_key("watch_seconds");
         let mut pause = Duration::from_millis(100);

@@ -25,9 +25,7 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let ended = std::panic::catch_unwind(|| run(&arguments));
     let exit = ended.unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
-        let refusal = Refusal::new(Code::Internal, format!("callboard has a mistake: {said}"));
+        let refusal = Refusal::mistake(&*panic);
         let mut out = Out::new(style(&arguments));
         out.refuse(&Refused { refusal, revision: None })
     });

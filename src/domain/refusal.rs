@@ -3,6 +3,7 @@
 //! A code never changes its meaning and never disappears; its exit code is part of it. Doors render refusals, they do
 //! not invent them.
 
+use std::any::Any;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -225,6 +226,13 @@ impl Refusal {
     /// A refusal without hint and details.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None, details: Map::new() }
+    }
+
+    /// The refusal of whatever panicked: what it said, for whoever mends it.
+    pub fn mistake(panic: &(dyn Any + Send)) -> Self {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+        Self::new(Code::Internal, format!("callboard has a mistake: {said}"))
     }
 
     /// The same with the command that helps.

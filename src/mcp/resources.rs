@@ -2,8 +2,6 @@
 //! last change that was answered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,9 +9,11 @@ use std::time::Duration;
 use rmcp::model::{Resource, ResourceContents, ResourceTemplate};
 use tokio::time::sleep;
 
-use crate::app::published::{self, PAGES, Published};
+use crate::app::published::{self, Published};
 use crate::bridge::Bridge;
 use crate::domain::topic::Topic;
+use crate::platform::file;
+use crate::projection::pages::PAGES;
 
 const PAGE_SCHEME: &str = "callboard://pages/";
 const BUNDLE_SCHEME: &str = "callboard://handoffs/";
@@ -24,8 +24,7 @@ const DRAWN_AFTER: Duration = Duration::from_millis(200);
 /// While nothing is heard pages are looked at this often: one may have been drawn late.
 const LOOKED_EVERY: Duration = Duration::from_secs(5);
 
-/// Tells a file from the one that it replaces.
-type Version = Option<(u64, i64, i64)>;
+type Version = Option<file::Version>;
 
 /// The pages of one board, and those that a client wants to hear of.
 pub(super) struct Resources {
@@ -41,8 +40,9 @@ impl Resources {
     /// Those that exist.
     pub(super) fn list(&self) -> Vec<Resource> {
         let is_there = |name: &str| self.published.page(name).is_some_and(|path| path.is_file());
-        let pages = PAGES.iter().filter(|(name, _)| is_there(name)).map(|(name, about)| {
-            Resource::new(format!("{PAGE_SCHEME}{name}"), *name).with_description(*about).with_mime_type(kind(name))
+        let pages = PAGES.iter().filter(|page| is_there(page.name)).map(|page| {
+            let resource = Resource::new(format!("{PAGE_SCHEME}{}", page.name), page.name);
+            resource.with_description(page.about).with_mime_type(kind(page.name))
         });
         let bundles = self.published.bundles(BUNDLES_MOST).into_iter().map(|module| {
             Resource::new(format!("{BUNDLE_SCHEME}{module}"), module)
@@ -89,10 +89,7 @@ impl Resources {
     }
 
     fn versions(&self, uris: &BTreeSet<String>) -> BTreeMap<String, Version> {
-        let version = |uri: &String| {
-            let meta = fs::metadata(self.path(uri)?).ok()?;
-            Some((meta.ino(), meta.mtime(), meta.mtime_nsec()))
-        };
+        let version = |uri: &String| self.path(uri).and_then(|path| file::version(&path));
         uris.iter().map(|uri| (uri.clone(), version(uri))).collect()
     }
 

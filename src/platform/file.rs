@@ -320,6 +320,15 @@ pub fn copy(from: &Path, to: &Path) -> Result<bool, PlatformError> {
     }
 }
 
+/// Tells a file from the one that it replaces: its number and when it was written.
+pub type Version = (u64, i64, i64);
+
+/// The version of a file; none where there is none.
+pub fn version(path: &Path) -> Option<Version> {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.ino(), meta.mtime(), meta.mtime_nsec()))
+}
+
 /// Removes a file; one that is not there is no error.
 pub fn remove(path: &Path) -> Result<(), PlatformError> {
     match fs::remove_file(path) {
