@@ -271,7 +271,7 @@ impl App {
                 "on the host that made it: sqlite3 project-plan/coordination.db 'PRAGMA journal_mode=TRUNCATE'",
             ));
         }
-        SqliteStore::open(&path, options, Self::guard(held)).map_err(|error| {
+        SqliteStore::open(&path, options, self.guard(held)).map_err(|error| {
             let refusal = Refusal::from(error);
             match refusal.code {
                 Code::BoardLost => lost(place),
@@ -290,11 +290,12 @@ impl App {
 
     /// On shared storage every commit and rollback asks whether the lock is still held. A holder that slept so long that it was
     /// broken ends here, without rollback: that would truncate the new holder's journal.
-    pub(super) fn guard(held: &Held) -> Option<Guarded> {
+    pub(super) fn guard(&self, held: &Held) -> Option<Guarded> {
         let fence = held.fence()?;
+        let lost = self.settings.messages.lost_lock;
         Some(Arc::new(move || {
             if !fence.holds() {
-                locks::leave_a_lost_lock();
+                lost();
             }
             true
         }))

@@ -186,7 +186,7 @@ impl App {
     ) -> Result<(), Refusal> {
         let platform = |error: PlatformError| refusal(&error);
         // All of this is done without a transaction, so that nothing but the lock keeps two from doing it.
-        let still_ours = || Self::guard(held).is_none_or(|guard| guard());
+        let still_ours = || self.guard(held).is_none_or(|guard| guard());
         // What a journal would take back is not in the new file. A database that opens takes its own back first.
         drop(self.store(place, held));
         still_ours();

@@ -151,7 +151,7 @@ impl App {
         };
         // With the group's rights from the start: what SQLite makes beside it takes after it.
         drop(file::open_lock(&place.database()).map_err(|error| refusal(&error))?);
-        let mut store = SqliteStore::create(&place.database(), self.open_options(place), Self::guard(held))?;
+        let mut store = SqliteStore::create(&place.database(), self.open_options(place), self.guard(held))?;
         let moment = self.storage_moment(place, &self.host()?)?;
         let board = boards::create(&mut store, new, &moment)?;
         Ok(board)
@@ -164,7 +164,7 @@ impl App {
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
             Ok(meta) if meta.is_file() && meta.len() > 0 => {
-                let store = SqliteStore::open(&path, self.open_options(place), Self::guard(held))?;
+                let store = SqliteStore::open(&path, self.open_options(place), self.guard(held))?;
                 Ok(store.is_empty()?)
             }
             Ok(meta) => Ok(meta.is_file()),

@@ -4,6 +4,7 @@
 //! host's own runtime directory, so that a dead lock manager of the storage hangs nobody, and adds level two.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::error::refusal;
 use super::place::Place;
@@ -13,16 +14,22 @@ use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::time::Millis;
 use crate::platform::deadline::Deadline;
 use crate::platform::file_lock::{FileLock, FileLockGuard, Share};
-use crate::platform::holder::{Fence, HolderGuard};
+use crate::platform::error::PlatformError;
 use crate::platform::host::Host;
-use crate::platform::lock_dir::LockDir;
+use crate::platform::host_lock::directory::LockDir;
+use crate::platform::host_lock::holder::{Fence, HolderGuard};
 use crate::platform::{process, signals};
+
+/// How long a process of a shared board queues behind the others of its host before it goes on without its turn: a holder
+/// that is stopped keeps level one, and its lock between hosts can be broken.
+const MAX_QUEUE_TIME: Duration = Duration::from_secs(20);
 
 /// The board's lock, held. Dropping it lets go: level two first.
 #[derive(Debug)]
 pub struct Held {
     level_two: Option<HolderGuard>,
-    level_one: FileLockGuard,
+    /// None where it was kept by a process that does not go on.
+    level_one: Option<FileLockGuard>,
 }
 
 impl Held {
@@ -33,13 +40,20 @@ impl Held {
 
     /// True when another process of this host waits.
     pub fn is_waited_for(&self) -> bool {
-        self.level_one.is_waited_for()
+        self.level_one.as_ref().is_none_or(FileLockGuard::is_waited_for)
     }
 }
 
-/// Ends the process where it stands, without rollback: that would truncate the journal of whoever has the lock now.
-pub fn leave_a_lost_lock() {
+/// Ends the process where it stands, without rollback: that would truncate the journal of the new holder. Never returns.
+pub fn abort_after_lost_lock() {
     process::leave_at_once(Exit::Busy as i32);
+}
+
+/// The refusal that a process prints before [`abort_after_lost_lock`].
+pub fn lost_lock() -> Refusal {
+    let message = "this process was stopped for so long that another host took over its lock; it ends here, and what it \
+                   was asked for may not be done";
+    Refusal::new(Code::Busy, message).hint("repeat the command, with its --request-id if it had one")
 }
 
 /// Where this host's processes queue for a board.
@@ -71,14 +85,23 @@ pub fn lock(
     // Level two knows no readers, so on a shared board they queue like writers.
     let share = if place.file.storage == StorageKind::Shared { Share::Writer } else { share };
     let files = FileLock::in_directory(&directory);
-    let level_one = files.acquire(share, &who, deadline).map_err(|error| refusal(&error))?;
-    let level_two = match place.file.storage {
-        StorageKind::Local => None,
-        StorageKind::Shared => {
-            signals::heed();
-            let lock = LockDir::new(&place.internal(), &directory, leave_a_lost_lock);
-            Some(lock.acquire(host, &settings.entropy, since, deadline).map_err(|error| refusal(&error))?)
-        }
+    if place.file.storage == StorageKind::Local {
+        let level_one = files.acquire(share, &who, deadline).map_err(|error| refusal(&error))?;
+        return Ok(Held { level_two: None, level_one: Some(level_one) });
+    }
+    let level_one = match files.acquire(share, &who, deadline.or_sooner(Deadline::after(MAX_QUEUE_TIME))) {
+        Ok(held) => Some(held),
+        Err(PlatformError::LockHeld { .. }) if !deadline.is_over() => None,
+        Err(error) => return Err(refusal(&error)),
     };
-    Ok(Held { level_two, level_one })
+    signals::heed();
+    let lock = LockDir {
+        place: place.internal(),
+        runtime: directory,
+        queue: level_one.as_ref().and_then(FileLockGuard::identity),
+        report: settings.messages.waiting,
+        lost: settings.messages.lost_lock,
+    };
+    let level_two = lock.acquire(host, &settings.entropy, since, deadline).map_err(|error| refusal(&error))?;
+    Ok(Held { level_two: Some(level_two), level_one })
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::locks;
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::clock::Clock;
 use crate::platform::entropy::Entropy;
@@ -12,6 +13,22 @@ use crate::platform::host;
 
 /// How long a lock is waited for unless the environment says otherwise: more than twice what breaking one needs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a front end says about the board's lock.
+#[derive(Clone, Copy, Debug)]
+pub struct LockMessages {
+    /// Told who holds the lock, once, when a wait gets long.
+    pub waiting: fn(&str),
+    /// Called by a holder that slept and was broken; it must end in [`locks::abort_after_lost_lock`].
+    pub lost_lock: fn(),
+}
+
+impl Default for LockMessages {
+    /// Says nothing.
+    fn default() -> Self {
+        Self { waiting: |_| {}, lost_lock: locks::abort_after_lost_lock }
+    }
+}
 
 /// What a process takes from its environment.
 #[derive(Debug)]
@@ -40,6 +57,8 @@ pub struct Settings {
     pub file_system: Option<String>,
     /// The account, for a person.
     pub user: String,
+    /// What is said about the board's lock.
+    pub messages: LockMessages,
 }
 
 #[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
@@ -74,6 +93,7 @@ impl Settings {
             entropy: entropy(),
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
             user: user.unwrap_or_else(|| "unknown".to_owned()),
+            messages: LockMessages::default(),
         })
     }
 }
@@ -82,7 +102,7 @@ impl Settings {
     /// The same for another thread: clocks and randomness belong to one.
     pub fn again(&self) -> Result<Self, Refusal> {
         let again = Self::from_environment(self.project_root.clone())?;
-        Ok(Self { directory: self.directory.clone(), ..again })
+        Ok(Self { directory: self.directory.clone(), messages: self.messages, ..again })
     }
 }
 

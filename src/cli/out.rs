@@ -1,10 +1,13 @@
 //! The only place that prints. Standard output is data, standard error is talk.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Once;
 
 use serde::Serialize;
 
 use super::render::{Page, Render};
+use crate::app::locks;
+use crate::app::settings::LockMessages;
 use crate::board::mutation::Refused;
 use crate::domain::refusal::{Exit, Refusal};
 use crate::domain::text;
@@ -83,6 +86,12 @@ impl Out {
     /// Whoever tells how far a long look is: somebody at a terminal is told, a log is not.
     pub(super) fn progress(&self) -> fn(Progress) {
         if self.style.quiet || self.style.json || !std::io::stderr().is_terminal() { |_| {} } else { show_progress }
+    }
+
+    /// What is said about the board's lock.
+    pub(super) fn lock_messages(&self) -> LockMessages {
+        let waiting = if self.style.quiet { |_: &str| {} } else { show_waiting };
+        LockMessages { waiting, lost_lock: if self.style.json { end_with_json } else { end_with_text } }
     }
 
     fn say(&mut self, line: &str) {
@@ -168,6 +177,27 @@ impl Out {
             }
         }
     }
+}
+
+fn show_waiting(holder: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "note: waiting for the board's lock, which is held by {}", text::for_terminal(holder));
+}
+
+fn end_with_text() {
+    end_after_lost_lock(Style { json: false, quiet: false, color: None });
+}
+
+fn end_with_json() {
+    end_after_lost_lock(Style { json: true, quiet: false, color: None });
+}
+
+/// Prints why this process ends, once, whichever of its threads finds out first.
+fn end_after_lost_lock(style: Style) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        Out::new(style).refuse(&Refused { refusal: locks::lost_lock(), revision: None });
+        locks::abort_after_lost_lock();
+    });
 }
 
 /// The width of a progress bar, in characters.

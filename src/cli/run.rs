@@ -100,7 +100,7 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
         _ => {
             let root = matches.get_one::<PathBuf>("project_root").cloned();
             let app = match Settings::from_environment(root) {
-                Ok(settings) => App::new(settings, out.progress()),
+                Ok(settings) => App::new(Settings { messages: out.lock_messages(), ..settings }, out.progress()),
                 Err(refusal) => return out.refuse(&Refused { refusal, revision: None }),
             };
             let server = command::server(matches);

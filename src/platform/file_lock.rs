@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -35,6 +36,7 @@ pub struct FileLock {
 #[derive(Debug)]
 pub struct FileLockGuard {
     lock: File,
+    path: PathBuf,
     gate: PathBuf,
 }
 
@@ -60,7 +62,7 @@ impl FileLock {
                 // Only for people: what it says is never relied on, so a failure is none.
                 let _ = lock.rewind().and_then(|()| lock.write_all(format!("{who:<80.80}\n").as_bytes()));
             }
-            return Ok(FileLockGuard { lock, gate: self.gate.clone() });
+            return Ok(FileLockGuard { lock, path: self.lock.clone(), gate: self.gate.clone() });
         }
         Err(PlatformError::LockReplaced { path: self.lock.clone() })
     }
@@ -71,6 +73,15 @@ impl FileLockGuard {
     pub fn is_waited_for(&self) -> bool {
         let Ok(gate) = file::open_lock(&self.gate) else { return true };
         FileExt::try_lock_exclusive(&gate).is_err()
+    }
+
+    /// Identifies the locked file among all files of this host. None where locks do nothing, which a second descriptor
+    /// finds out.
+    pub fn identity(&self) -> Option<String> {
+        let second = file::open_lock(&self.path).ok()?;
+        let meta = self.lock.metadata().ok()?;
+        let excludes = file::is_still_named(&self.lock, &self.path) && FileExt::try_lock_exclusive(&second).is_err();
+        excludes.then(|| format!("{}:{}", meta.dev(), meta.ino()))
     }
 }
 

@@ -80,11 +80,13 @@ pub fn is_alive(pid: u32, born: &str) -> bool {
     match birth(pid) {
         Birth::Known(now) => born.is_empty() || born == now,
         Birth::Dead => false,
-        Birth::Unknown => {
-            let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
-            !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-        }
+        Birth::Unknown => exists(pid),
     }
+}
+
+fn exists(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 /// True for a process that was stopped, by a signal or a debugger, and holds what it holds until it goes on.
@@ -110,7 +112,10 @@ pub fn birth(pid: u32) -> Birth {
     if !Path::new("/proc/self/stat").exists() {
         return Birth::Unknown;
     }
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return Birth::Dead };
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        // Processes of other accounts may be hidden there.
+        return if exists(pid) { Birth::Unknown } else { Birth::Dead };
+    };
     // The command's name is in parentheses and may hold anything; the fields start behind the last one.
     let Some((_, fields)) = stat.rsplit_once(')') else { return Birth::Unknown };
     let mut fields = fields.split_whitespace();

@@ -8,6 +8,8 @@
  *   FAULT_SLOW_MARK  every read of 64 bytes, as only the pulse is read, takes so many milliseconds more before it happens
  *   FAULT_NO_LOCKS   advisory locks say yes and do nothing
  *   FAULT_FULL_AFTER the disk is full after so many written bytes
+ *   FAULT_UNLINK_US  every unlink and rmdir takes so many microseconds more before it happens, as over a network
+ *   FAULT_WALL_AHEAD the wall clock of the process is so many seconds ahead; file times are not
  *   FAULT_PEAK_FILE  no fault: the process writes its peak resident size (kB) there when it ends
  */
 #define _GNU_SOURCE
@@ -33,24 +35,34 @@ static long setting(const char *name) {
     static type (*real)(__VA_ARGS__); \
     if (!real) real = dlsym(RTLD_NEXT, name);
 
+static void pause_us(long us) {
+    struct timespec nap = {us / 1000000, us % 1000000 * 1000};
+    if (us) nanosleep(&nap, 0);
+}
+
 static void before_sync(void) {
     static int count;
-    long at = setting("FAULT_KILL_AT"), us = setting("FAULT_SYNC_US");
+    long at = setting("FAULT_KILL_AT");
     if (at && ++count == at) kill(getpid(), SIGKILL);
-    if (us) {
-        struct timespec nap = {us / 1000000, us % 1000000 * 1000};
-        nanosleep(&nap, 0);
-    }
+    pause_us(setting("FAULT_SYNC_US"));
 }
 
 int fsync(int fd) { REAL(int, "fsync", int) before_sync(); return real(fd); }
 int fdatasync(int fd) { REAL(int, "fdatasync", int) before_sync(); return real(fd); }
 
+int unlink(const char *path) { REAL(int, "unlink", const char *) pause_us(setting("FAULT_UNLINK_US")); return real(path); }
+int rmdir(const char *path) { REAL(int, "rmdir", const char *) pause_us(setting("FAULT_UNLINK_US")); return real(path); }
+
+int clock_gettime(clockid_t id, struct timespec *time) {
+    REAL(int, "clock_gettime", clockid_t, struct timespec *)
+    int failed = real(id, time);
+    if (!failed && id == CLOCK_REALTIME) time->tv_sec += setting("FAULT_WALL_AHEAD");
+    return failed;
+}
+
 ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
     REAL(ssize_t, "pread64", int, void *, size_t, off64_t)
-    long ms = size == 64 ? setting("FAULT_SLOW_MARK") : 0;
-    struct timespec nap = {ms / 1000, ms % 1000 * 1000000};
-    if (ms) nanosleep(&nap, 0);
+    if (size == 64) pause_us(setting("FAULT_SLOW_MARK") * 1000);
     return real(fd, data, size, at);
 }
 

@@ -1,7 +1,7 @@
 //! Who holds the lock between hosts: the file in the lock directory, and the thread that shows its holder is awake.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock;
-use super::host::Host;
-use super::lock_protocol::Life;
-use super::process::{self, Birth};
-use super::signals::Shield;
+use super::protocol::ProcessState;
+use crate::platform::clock;
+use crate::platform::host::Host;
+use crate::platform::process::{self, Birth};
+use crate::platform::signals::Shield;
 
 /// How often a holder shows that it is awake.
-const COUNT_EVERY: Duration = Duration::from_secs(2);
-/// A holder that did not count for longer looks whether it still holds the lock, in milliseconds.
-const DOUBT_AFTER_MS: i64 = 5_000;
-/// A holder that did not count for longer takes the lock for lost, in milliseconds.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
+/// A holder that has not counted for longer checks that its file is still there, in milliseconds.
+pub(super) const MAX_UNCERTAIN_MS: i64 = 5_000;
+/// A holder that has not counted for longer treats the lock as lost, in milliseconds.
 const LOST_AFTER_MS: i64 = 10_000;
 /// The width of the counter at the start of the file.
 const COUNTER_WIDTH: usize = 20;
@@ -40,18 +40,21 @@ pub struct Holder {
     pub born: String,
     /// Since when it holds the lock, by its own clock, for people.
     pub since: String,
+    /// Identifies the level-one lock that it holds; none where it holds none, or where locks do nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
 }
 
 impl Holder {
     /// This process.
-    pub fn this(host: &Host, since: String) -> Self {
+    pub fn this(host: &Host, since: String, queue: Option<String>) -> Self {
         let pid = std::process::id();
         let born = match process::birth(pid) {
             Birth::Known(born) => born,
             Birth::Dead | Birth::Unknown => String::new(),
         };
         let Host { id, boot, pid_namespace } = host.clone();
-        Self { host: id, boot, pid_namespace, pid, born, since }
+        Self { host: id, boot, pid_namespace, pid, born, since, queue }
     }
 
     /// The content of its file: a counter of fixed width, then itself.
@@ -66,15 +69,23 @@ impl Holder {
         Some((counter.parse().ok()?, serde_json::from_str(json).ok()?))
     }
 
-    /// What `host` can know about this holder's process.
-    pub fn life(&self, host: &Host) -> Life {
+    /// What `host` can know about this holder's process. One that is stopped is judged by its counter, like one of another
+    /// host: it may never go on.
+    pub fn state(&self, host: &Host) -> ProcessState {
         if self.host != host.id || self.boot != host.boot || self.pid_namespace != host.pid_namespace {
-            Life::Elsewhere
-        } else if process::is_alive(self.pid, &self.born) {
-            Life::Alive
+            ProcessState::Unknown
+        } else if !process::is_alive(self.pid, &self.born) {
+            ProcessState::Dead
+        } else if process::is_stopped(self.pid) {
+            ProcessState::Unknown
         } else {
-            Life::Dead
+            ProcessState::Alive
         }
+    }
+
+    /// Whether its process is on `host`, where process ids do not identify it.
+    pub fn is_in_another_container(&self, host: &Host) -> bool {
+        self.boot == host.boot && self.pid_namespace != host.pid_namespace
     }
 }
 
@@ -103,9 +114,9 @@ pub struct Fence {
 }
 
 impl HolderGuard {
-    /// Starts counting in the open `file`, which is in place as `path` since `began` on the boot clock or later. If it turns out that the lock was lost, `lost` is
-    /// called and nothing is counted any more.
-    pub fn start(path: &Path, file: File, began: i64, lost: fn()) -> Self {
+    /// Starts counting in the file `path`, which is in place since `began` on the boot clock or later. When the lock turns
+    /// out to be lost, `lost` is called and counting ends.
+    pub fn start(path: &Path, began: i64, lost: fn()) -> Self {
         let counting =
             Arc::new(Counting { last: AtomicI64::new(began), stopped: Mutex::new(false), stop: Condvar::new() });
         let shared = Arc::clone(&counting);
@@ -113,7 +124,7 @@ impl HolderGuard {
         let count = move || {
             for counter in 1u64.. {
                 let stopped = shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-                let wait = shared.stop.wait_timeout_while(stopped, COUNT_EVERY, |stopped| !*stopped);
+                let wait = shared.stop.wait_timeout_while(stopped, COUNT_INTERVAL, |stopped| !*stopped);
                 let (stopped, _) = wait.unwrap_or_else(PoisonError::into_inner);
                 if *stopped {
                     return;
@@ -124,10 +135,7 @@ impl HolderGuard {
                 if !fence.holds() {
                     return lost();
                 }
-                // The descriptor, not the name: a file that a breaker removed must not appear again.
-                let text = format!("{counter:0COUNTER_WIDTH$}");
-                // Synced, else a client's cache keeps it from the hosts that wait.
-                if file.write_all_at(text.as_bytes(), 0).and_then(|()| file.sync_data()).is_ok() {
+                if fence.count(counter).is_ok() {
                     shared.last.store(now, Ordering::Release);
                 }
             }
@@ -151,10 +159,19 @@ impl HolderGuard {
 }
 
 impl Fence {
+    /// Shows that the holder is awake. The file is opened each time and never created: one that is open when it is unlinked
+    /// stays behind under another name on some storage, and one that a breaker removed must not appear again.
+    fn count(&self, counter: u64) -> std::io::Result<()> {
+        let file = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(&self.file)?;
+        file.write_all_at(format!("{counter:0COUNTER_WIDTH$}").as_bytes(), 0)?;
+        // Else a client's cache keeps it from the hosts that wait.
+        file.sync_data()
+    }
+
     /// False when this process slept so long that another host may have broken its lock.
     pub fn holds(&self) -> bool {
         let silent = clock::boot_ms() - self.counting.last.load(Ordering::Acquire);
-        silent <= DOUBT_AFTER_MS || (silent <= LOST_AFTER_MS && File::open(&self.file).is_ok())
+        silent <= MAX_UNCERTAIN_MS || (silent <= LOST_AFTER_MS && File::open(&self.file).is_ok())
     }
 }
 
@@ -181,12 +198,12 @@ mod tests {
     #[test]
     fn a_holder_survives_its_file() {
         let host = Host { id: "h".into(), boot: "b".into(), pid_namespace: "p".into() };
-        let holder = Holder::this(&host, "now".into());
+        let holder = Holder::this(&host, "now".into(), None);
         let (counter, read) = Holder::parse(&holder.file_content(3)).expect("its own file");
         assert_eq!((counter, read.pid), (3, std::process::id()));
-        assert_eq!(read.life(&host), Life::Alive);
+        assert_eq!(read.state(&host), ProcessState::Alive);
         let other = Host { id: "other".into(), ..host };
-        assert_eq!(read.life(&other), Life::Elsewhere);
+        assert_eq!(read.state(&other), ProcessState::Unknown);
         assert!(Holder::parse("0000").is_none());
     }
 
@@ -194,9 +211,9 @@ mod tests {
     fn a_freeze_between_taking_the_lock_and_the_first_count_is_noticed() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("holder-x");
-        let file = File::create(&path).expect("created");
+        File::create(&path).expect("created");
         let began = clock::boot_ms() - LOST_AFTER_MS - 1;
-        let guard = HolderGuard::start(&path, file, began, || {});
+        let guard = HolderGuard::start(&path, began, || {});
         assert!(!guard.fence().holds());
     }
 
@@ -205,12 +222,12 @@ mod tests {
         static LOST: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("holder-x");
-        let file = File::create(&path).expect("created");
-        let guard = HolderGuard::start(&path, file, clock::boot_ms(), || LOST.store(true, Ordering::Release));
+        File::create(&path).expect("created");
+        let guard = HolderGuard::start(&path, clock::boot_ms(), || LOST.store(true, Ordering::Release));
         assert!(guard.fence().holds());
         // As if it had last counted a while ago: longer than a breaker waits.
         guard.counting.last.store(clock::boot_ms() - LOST_AFTER_MS - 1, Ordering::Release);
-        let patience = Deadline::after(COUNT_EVERY * 5);
+        let patience = Deadline::after(COUNT_INTERVAL * 5);
         while !LOST.load(Ordering::Acquire) && !patience.is_over() {
             patience.nap(std::time::Duration::from_millis(5));
         }

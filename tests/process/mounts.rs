@@ -1,0 +1,175 @@
+//! One directory that several hosts reach through real mounts of their own (sshfs over a pipe, no network).
+//!
+//! Each test runs itself again in a mount namespace of its own, so that nothing stays mounted. It needs root, FUSE, sshfs and
+//! OpenSSH's sftp-server.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::fleet::{Host, Play, play, rounds, wait_until};
+use crate::project::{may_run, shim};
+
+/// Set in the process that is in a namespace of its own.
+const INSIDE: &str = "CALLBOARD_TEST_IN_NAMESPACE";
+
+/// Where Debian and others keep the program that serves files.
+const SFTP_SERVERS: [&str; 3] =
+    ["/usr/lib/openssh/sftp-server", "/usr/lib/ssh/sftp-server", "/usr/libexec/openssh/sftp-server"];
+
+fn sftp_server() -> Option<&'static str> {
+    SFTP_SERVERS.into_iter().find(|path| Path::new(path).exists())
+}
+
+fn faketime() -> Option<PathBuf> {
+    let directories = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    directories.iter().map(|dir| Path::new(dir).join("faketime/libfaketime.so.1")).find(|path| path.exists())
+}
+
+/// Runs the test `name` in a mount namespace of its own. True in that namespace, where the test goes on.
+fn is_in_own_namespace(name: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+    let has = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let there = is_root && Path::new("/dev/fuse").exists() && has("sshfs") && has("unshare") && sftp_server().is_some();
+    if may_run("root, FUSE, sshfs and sftp-server", there) && may_run("libfaketime", faketime().is_some()) {
+        let status = Command::new("unshare")
+            .args(["--mount", "--propagation", "private"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("mounts::{name}"), "--nocapture"])
+            .env(INSIDE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success(), "{name} failed in its namespace");
+    }
+    false
+}
+
+/// A directory, and hosts that reach it through mounts.
+struct Mounts {
+    top: TempDir,
+    options: &'static str,
+}
+
+/// A mount; it goes when this is dropped.
+struct Mount {
+    point: PathBuf,
+    sshfs: Child,
+}
+
+impl Mounts {
+    fn new(options: &'static str) -> Self {
+        let top = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(top.path().join("store/project")).unwrap();
+        let script = top.path().join("serve");
+        std::fs::write(&script, format!("#!/bin/sh\nexec {}\n", sftp_server().unwrap())).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self { top, options }
+    }
+
+    fn mount(&self, name: &str) -> Mount {
+        let point = self.top.path().join("mount").join(name);
+        std::fs::create_dir_all(&point).unwrap();
+        let sshfs = self.connect(&point);
+        Mount { point, sshfs }
+    }
+
+    fn connect(&self, point: &Path) -> Child {
+        let options = format!("ssh_command={},{}", self.top.path().join("serve").display(), self.options);
+        let remote = format!("x:{}", self.top.path().join("store").display());
+        let mut command = Command::new("sshfs");
+        command.args(["-f", "-o", options.trim_end_matches(',')]).arg(remote).arg(point);
+        let sshfs = command.stdin(Stdio::null()).spawn().unwrap();
+        wait_until("the mount", || point.join("project").is_dir());
+        sshfs
+    }
+
+    fn host(&self, name: &str) -> Host {
+        Host::new(self.top.path().join("mount").join(name).join("project"), &self.top.path().join("home").join(name))
+    }
+
+    /// A file of the plan directory, without a mount.
+    fn plan(&self, name: &str) -> PathBuf {
+        self.top.path().join("store/project/project-plan").join(name)
+    }
+}
+
+impl Mount {
+    /// The connection dies; what uses the mount is told that it is gone.
+    fn cut(&mut self) {
+        let _ = self.sshfs.kill();
+        let _ = self.sshfs.wait();
+        let _ = Command::new("umount").arg("-l").arg(&self.point).status();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// Three hosts: one whose clock is an hour ahead, one whose mount goes away and comes back; processes of all are killed at
+/// random, and one is stopped for a minute while it holds the lock.
+fn hosts_lose_nothing(options: &'static str) {
+    for _ in 0..rounds() {
+        let mounts = Mounts::new(options);
+        let (_first, _second, mut third) = (mounts.mount("a"), mounts.mount("b"), mounts.mount("c"));
+        let ahead = mounts.host("b").with("LD_PRELOAD", faketime().unwrap());
+        let ahead = ahead.with("FAKETIME", "+1h").with("DONT_FAKE_MONOTONIC", "1");
+        let hosts = [mounts.host("a"), ahead, mounts.host("c")];
+        assert_eq!(hosts[0].json(&["init"])["storage"], "shared");
+        let report = play(&hosts, Play { tasks: 30, workers: 2, kill_one_in: 8 }, |report| {
+            let done = || report.acknowledged.load(Ordering::Relaxed);
+            wait_until("some work", || done() > 10);
+            let mut command = hosts[0].command(&["add-task", "stopped", "--title", "By the stopped one", "--json"]);
+            command.env("LD_PRELOAD", shim()).env("FAULT_STOP_AT", "1");
+            let stopped = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let begin = Instant::now();
+
+            hosts[2].cut_or_connect();
+            third.cut();
+            std::thread::sleep(Duration::from_secs(2));
+            third.sshfs = mounts.connect(&third.point);
+            hosts[2].cut_or_connect();
+
+            let before = done();
+            wait_until("work beside a stopped holder", || done() > before + 10);
+            std::thread::sleep(Duration::from_secs(60).saturating_sub(begin.elapsed()));
+            assert!(Command::new("kill").args(["-CONT", &stopped.id().to_string()]).status().unwrap().success());
+            let output = stopped.wait_with_output().unwrap();
+            let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((output.status.code(), &said["error"]["code"]), (Some(7), &"busy".into()), "{output:?}");
+            hosts[0].json(&["add-task", "stopped", "--title", "Once more"]);
+        });
+        assert!(report.kills.load(Ordering::Relaxed) > 5, "processes were killed");
+        assert!(!mounts.plan(".callboard/lock.d").exists(), "nobody left a lock behind");
+    }
+}
+
+#[test]
+fn hosts_on_mounts_without_a_cache_lose_nothing_and_lock_nobody_out() {
+    if is_in_own_namespace("hosts_on_mounts_without_a_cache_lose_nothing_and_lock_nobody_out") {
+        hosts_lose_nothing("cache=no");
+    }
+}
+
+#[test]
+fn hosts_on_mounts_as_they_come_lose_nothing_and_lock_nobody_out() {
+    if is_in_own_namespace("hosts_on_mounts_as_they_come_lose_nothing_and_lock_nobody_out") {
+        hosts_lose_nothing("");
+    }
+}
+
+#[test]
+fn hosts_on_mounts_with_a_long_cache_lose_nothing_and_lock_nobody_out() {
+    if is_in_own_namespace("hosts_on_mounts_with_a_long_cache_lose_nothing_and_lock_nobody_out") {
+        hosts_lose_nothing("dcache_timeout=20");
+    }
+}
