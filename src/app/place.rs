@@ -67,6 +67,11 @@ impl Place {
         Ok(read(&self.plan)? == self.file)
     }
 
+    /// Whether this host reaches it through a mount, which may show files as they were.
+    pub fn is_mounted(&self, settings: &Settings) -> Result<bool, Refusal> {
+        Ok(file_system(&self.plan, settings)?.trust != Trust::Local)
+    }
+
     fn judge(&self, settings: &Settings) -> Result<(), Refusal> {
         let system = file_system(&self.plan, settings)?;
         let place = self.plan.display();

@@ -2,6 +2,8 @@
 //!
 //! **Locks.** The board's lock is held while its rows are checked. Nothing is written.
 
+use std::time::Duration;
+
 use super::access::{App, unread};
 use super::archives::FileState;
 use super::backup::refuse_copy;
@@ -13,6 +15,7 @@ use crate::board::pages::Picture;
 use crate::board::retention::ArchiveView;
 use crate::domain::audit::{Finding, Rule};
 use crate::domain::refusal::{Code, Refusal};
+use crate::platform::deadline::Deadline;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
 use crate::projection::drift::Drift;
@@ -21,6 +24,11 @@ use crate::store::{Access, Store as _};
 
 /// Of each rule so many that break it are told.
 const TOLD_MOST: usize = 20;
+/// How long a mount may show a page as it was before, and cut it to its former length: the default of sshfs, and the longest
+/// that is common.
+const CACHE_TIME: Duration = Duration::from_secs(21);
+/// Maximum pause between two readings of a page that differs.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// So many archives are checked.
 const ARCHIVES_MOST: usize = 10_000;
 
@@ -49,9 +57,25 @@ impl Audit {
 }
 
 impl App {
-    /// Checks the rows, the archives and the pages. Refuses what is in the way of looking, such as a busy lock; damage is no
-    /// refusal but a finding.
+    /// Checks the rows, the archives and the pages. Pages that differ are read again through a mount until its cache cannot be
+    /// the reason. Refuses what is in the way of checking, such as a busy lock; damage is no refusal but a finding.
     pub fn audit(&self) -> Result<Audit, Refused> {
+        let until = Deadline::after(CACHE_TIME);
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let audit = self.audit_once()?;
+            if audit.drifts.is_empty()
+                || until.is_over()
+                || !self.place().and_then(|place| place.is_mounted(&self.settings)).map_err(unread)?
+            {
+                return Ok(audit);
+            }
+            until.nap(pause);
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+
+    fn audit_once(&self) -> Result<Audit, Refused> {
         let host = self.host().map_err(unread)?;
         // Alone: a journal that a crash left is rolled back by whoever opens the database next.
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;

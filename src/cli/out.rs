@@ -180,7 +180,11 @@ impl Out {
 }
 
 fn show_waiting(holder: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "note: waiting for the board's lock, which is held by {}", text::for_terminal(holder));
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "note: waiting for the board's lock, which is held by {}",
+        text::for_terminal(holder)
+    );
 }
 
 fn end_with_text() {

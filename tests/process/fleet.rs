@@ -162,7 +162,8 @@ impl Worker<'_> {
     fn claim_and_finish(&mut self) -> i32 {
         let (code, claimed) = self.persist(&["claim-next"]);
         if code == 0 {
-            let (module, token) = (claimed["task"]["module"].as_str().unwrap(), claimed["lease"]["token"].as_str().unwrap());
+            let (module, token) =
+                (claimed["task"]["module"].as_str().unwrap(), claimed["lease"]["token"].as_str().unwrap());
             let finish = ["finish", module, "--lease-token", token, "--summary", "done", "--changed-path", "x"];
             let (code, _) = self.persist(&finish);
             assert_eq!(code, 0, "finish of {module}");

@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -36,7 +36,8 @@ fn is_in_own_namespace(name: &str) -> bool {
         return true;
     }
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
-    let has = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let has =
+        |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     let there = is_root && Path::new("/dev/fuse").exists() && has("sshfs") && has("unshare") && sftp_server().is_some();
     if may_run("root, FUSE, sshfs and sftp-server", there) && may_run("libfaketime", faketime().is_some()) {
         let status = Command::new("unshare")
@@ -172,4 +173,39 @@ fn hosts_on_mounts_with_a_long_cache_lose_nothing_and_lock_nobody_out() {
     if is_in_own_namespace("hosts_on_mounts_with_a_long_cache_lose_nothing_and_lock_nobody_out") {
         hosts_lose_nothing("dcache_timeout=20");
     }
+}
+
+#[test]
+fn a_page_in_the_cache_of_a_mount_is_not_called_edited() {
+    if !is_in_own_namespace("a_page_in_the_cache_of_a_mount_is_not_called_edited") {
+        return;
+    }
+    let mounts = Mounts::new("dcache_timeout=20,kernel_cache");
+    let (_first, _second) = (mounts.mount("a"), mounts.mount("b"));
+    let (here, there) = (mounts.host("a"), mounts.host("b"));
+    here.json(&["init"]);
+    let (name, mut stale) = ("project-plan/STATUS.md", 0);
+    for task in 0..8 {
+        // The other host reads the page again and again while it changes, so that its mount has it in its cache.
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let page = there.root.join(name);
+            scope.spawn(|| {
+                let page = there.root.join(name);
+                while !is_done.load(Ordering::Relaxed) {
+                    let _ = (std::fs::metadata(&page), std::fs::read(&page));
+                }
+            });
+            std::thread::sleep(Duration::from_millis(100));
+            here.json(&["add-task", &format!("t{task}"), "--title", "A page that gets longer"]);
+            stale += usize::from(std::fs::read(&page).unwrap() != std::fs::read(mounts.plan("STATUS.md")).unwrap());
+            let output = there.command(&["validate", "--json"]).output().unwrap();
+            is_done.store(true, Ordering::Relaxed);
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+        });
+    }
+    assert!(stale > 0, "no read met the cache");
+    std::fs::write(here.root.join(name), "edited by hand").unwrap();
+    let output = here.command(&["validate"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "what was really edited is told: {output:?}");
 }

@@ -123,7 +123,8 @@ impl LockDir {
     fn count(&self, nonce: &str, counter: u64) -> u32 {
         let now = clock::awake_ms();
         let path = self.runtime.join("looks");
-        let stored: Option<Observations> = fs::read(&path).ok().and_then(|content| serde_json::from_slice(&content).ok());
+        let stored: Option<Observations> =
+            fs::read(&path).ok().and_then(|content| serde_json::from_slice(&content).ok());
         let same = stored.filter(|stored| stored.nonce == nonce && stored.counter == counter && stored.at <= now);
         let count = match same {
             Some(stored) if now - stored.at < OBSERVATION_INTERVAL_MS => return stored.count,

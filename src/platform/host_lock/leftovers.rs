@@ -116,7 +116,9 @@ mod tests {
         let alive = Holder::this(&host(), "now".into(), None);
         let elsewhere = Holder { host: "there".into(), ..alive.clone() };
         let dead = Holder { born: "1".into(), ..alive.clone() };
-        for (nonce, holder) in [("alive", Some(&alive)), ("far", Some(&elsewhere)), ("dead", Some(&dead)), ("empty", None)] {
+        for (nonce, holder) in
+            [("alive", Some(&alive)), ("far", Some(&elsewhere)), ("dead", Some(&dead)), ("empty", None)]
+        {
             prepare(place.path(), nonce, holder);
             // As old as a clock that is years ahead would find it.
             let directory = fs::File::open(place.path().join(format!("lock-{nonce}"))).expect("opened");

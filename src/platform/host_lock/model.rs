@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::protocol::{Acquisition, Content, OBSERVATIONS_TO_BREAK, Observation, ProcessState, Step, StepResult, holder_file};
+use super::protocol::{
+    Acquisition, Content, OBSERVATIONS_TO_BREAK, Observation, ProcessState, Step, StepResult, holder_file,
+};
 
 type Names = BTreeSet<String>;
 
@@ -158,9 +160,9 @@ impl World {
                 self.rename(nonce);
                 vec![self]
             }
-            Operation::Unlink(names) => names.iter().fold(vec![self], |worlds, name| {
-                worlds.into_iter().flat_map(|world| world.unlink(name)).collect()
-            }),
+            Operation::Unlink(names) => names
+                .iter()
+                .fold(vec![self], |worlds, name| worlds.into_iter().flat_map(|world| world.unlink(name)).collect()),
             Operation::RemoveDirectory => {
                 self.remove_directory();
                 vec![self]
@@ -418,8 +420,11 @@ impl World {
     }
 
     fn violation(&self) -> Option<String> {
-        let holding: Vec<&String> =
-            self.processes.iter().filter_map(|it| if let Process::Holding(nonce) = it { Some(nonce) } else { None }).collect();
+        let holding: Vec<&String> = self
+            .processes
+            .iter()
+            .filter_map(|it| if let Process::Holding(nonce) = it { Some(nonce) } else { None })
+            .collect();
         if holding.len() > 1 {
             return Some(format!("two hold the lock: {self:?}"));
         }
@@ -427,7 +432,8 @@ impl World {
         if files > 1 {
             return Some(format!("two files in the directory: {self:?}"));
         }
-        let lost = holding.iter().find(|nonce| !self.lock.as_ref().is_some_and(|names| names.contains(&holder_file(nonce))));
+        let lost =
+            holding.iter().find(|nonce| !self.lock.as_ref().is_some_and(|names| names.contains(&holder_file(nonce))));
         lost.map(|nonce| format!("{nonce} lost its lock: {self:?}"))
     }
 }
