@@ -12,9 +12,9 @@ if [ "${1:-}" = --update ]; then
 fi
 [ $# -eq 1 ] || { sed -n '2,6p' "$0" >&2; exit 2; }
 
-cargo build --release --locked --quiet --manifest-path "$here/Cargo.toml"
+cargo build --profile ci --locked --quiet --manifest-path "$here/Cargo.toml"
 target=${CARGO_TARGET_DIR:-$here/target}
-PATH=$(cd "$target/release" && pwd):$PATH
+PATH=$(cd "$target/ci" && pwd):$PATH
 export PATH
 unset CALLBOARD_PROJECT_ROOT CALLBOARD_AGENT_ID CALLBOARD_THREAD_KEY CALLBOARD_SESSION_ID
 mkdir -p "$1"

@@ -14,9 +14,9 @@ command -v "${compiler%% *}" >/dev/null ||
   die "no C compiler here ($compiler), and SQLite is built from source. Debian and Ubuntu: apt install gcc; Fedora: dnf install gcc; macOS: xcode-select --install"
 
 echo "building callboard (the first time takes a minute or two) ..."
-cargo build --release --locked --quiet --manifest-path "$here/../Cargo.toml"
+cargo build --profile ci --locked --quiet --manifest-path "$here/../Cargo.toml"
 target=${CARGO_TARGET_DIR:-$here/../target}
-PATH=$(cd "$target/release" && pwd):$PATH
+PATH=$(cd "$target/ci" && pwd):$PATH
 [ $# -eq 0 ] || mkdir -p "$1"
 dir=$(cd "${1:-$(mktemp -d "${TMPDIR:-/tmp}/callboard-quickstart.XXXXXX")}" && pwd)
 export PATH CALLBOARD_PROJECT_ROOT=$dir

@@ -39,7 +39,7 @@ top=$(mktemp -d "${TMPDIR:-/tmp}/callboard-verify.XXXXXX")
 trap 'rm -rf "$top"' EXIT
 scripts/quickstart.sh "$top/board" | tail -n 4
 target=${CARGO_TARGET_DIR:-$here/target}
-PATH=$(cd "$target/release" && pwd):$PATH
+PATH=$(cd "$target/ci" && pwd):$PATH
 export PATH
 unset CALLBOARD_PROJECT_ROOT CALLBOARD_AGENT_ID CALLBOARD_THREAD_KEY CALLBOARD_SESSION_ID
 

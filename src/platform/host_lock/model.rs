@@ -206,11 +206,10 @@ impl World {
         match step {
             Step::Rename => {
                 let current = self.current(process);
+                let is_there = self.directories.contains_key(&Directory::Private(current.clone()));
                 let result = if self.rename(&current) {
                     StepResult::Renamed
-                } else if self.directories.contains_key(&Directory::Private(current)) {
-                    StepResult::NotRenamed
-                } else if defect == Defect::NeverPrepareAgain {
+                } else if is_there || defect == Defect::NeverPrepareAgain {
                     StepResult::NotRenamed
                 } else {
                     StepResult::Vanished
