@@ -41,8 +41,9 @@ const ONLY_HERE: &[(&[&str], &[&str])] = &[
     (&["clap::"], &["ops/", "cli/"]),
     (&["clap_complete", "clap_mangen", "comfy_table", "clap::Command", "ExitCode"], &["cli/", "main.rs"]),
     (&["stdout().lock()", "stderr().lock()", "print!(", "println!("], &["cli/out.rs"]),
-    (&["SystemTime", "Instant", "getrandom", "fs2::", "process::Command", "rustix::"], &["platform/"]),
-    (&["std::env", "use std::{env"], &["cli/", "app/"]),
+    (&["SystemTime", "Instant", "getrandom", "fs2::", "rustix::"], &["platform/"]),
+    (&["process::Command", "process::{Child, Command"], &["platform/program.rs"]),
+    (&["std::env", "use std::{env"], &["cli/", "app/", "platform/program.rs"]),
     (&["fs::rename", "fs::remove_", "fs::set_permissions", "fs::copy"], &["platform/"]),
 ];
 

@@ -14,6 +14,7 @@ use super::locate;
 use super::locks;
 use super::place::Place;
 use crate::domain::board::StorageKind;
+use crate::domain::id::BranchName;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::word::words;
 use crate::platform::deadline::Deadline;
@@ -266,7 +267,7 @@ impl App {
         checks.ok(
             "git",
             "repository",
-            format!("{}, branch {}", checkout.top.display(), branch.as_deref().unwrap_or("none")),
+            format!("{}, branch {}", checkout.top.display(), branch.as_ref().map_or("none", BranchName::as_str)),
         );
         let database = format!("{}/{}", locate::PLAN, locate::DATABASE);
         match within(PROBE, move || checkout.tracked()) {

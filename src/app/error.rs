@@ -32,7 +32,7 @@ pub fn refusal(error: &PlatformError) -> Refusal {
                 .hint("files cannot be locked there; callboard init --storage shared does without"),
             _ => Refusal::new(Code::StorageFailed, message).hint("df -h project-plan"),
         },
-        PlatformError::ChildTimeout { .. } | PlatformError::NoEntropy | PlatformError::Ending => {
+        PlatformError::ProgramTimeout { .. } | PlatformError::NoEntropy | PlatformError::Ending => {
             Refusal::new(Code::Internal, message)
         }
     }

@@ -57,6 +57,8 @@ pub struct Settings {
     pub file_system: Option<String>,
     /// The account, for a person.
     pub user: String,
+    /// The index that a commit in progress is made from, where git's hook named one.
+    pub git_index: Option<PathBuf>,
     /// What is said about the board's lock.
     pub messages: LockMessages,
 }
@@ -93,6 +95,7 @@ impl Settings {
             entropy: entropy(),
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
             user: user.unwrap_or_else(|| "unknown".to_owned()),
+            git_index: None,
             messages: LockMessages::default(),
         })
     }

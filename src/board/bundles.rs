@@ -218,7 +218,7 @@ fn next_step(task: &Task, kind: HandoffKind, audience: &str, newest: Option<&Att
         (HandoffKind::Review, _) => "Read what was handed in, then approve it or request changes.".to_owned(),
         (_, TaskState::Waiting) => "It waits; it can be taken once that has ended.".to_owned(),
         (_, state) if state.is_final() => format!("Nothing: it is {state}."),
-        _ => match newest.and_then(|attempt| attempt.workspace.path.as_deref()) {
+        _ => match newest.and_then(|attempt| attempt.workspace.path.as_ref()) {
             Some(_) => "Take it, look at what lies in the workspace below, and go on from there.".to_owned(),
             None => "Take it and begin.".to_owned(),
         },

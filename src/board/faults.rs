@@ -205,8 +205,7 @@ const USE_CASES: &[UseCase] = &[
     (ann, "take a handoff", |t| claimed(t.claim_handoff(&module("parcel"), &Wish::default()))),
     (rita, "withdraw a handoff", |t| done(t.withdraw_handoff(&module("parcel")))),
     (ann, "preflight", |t| {
-        let place = |name: &str| Some(name.to_owned());
-        t.workspace = Workspace { host: place("h"), path: place("/p"), ..Workspace::default() };
+        t.workspace = Workspace { host: "h".parse().ok(), path: "/p".parse().ok(), ..Workspace::default() };
         done(t.preflight(Said::default(), Some(Profile::Safe), Confirming::Both, false))
     }),
     (ben, "acknowledge a handoff", |t| done(t.acknowledge_handoff(&module("taken")))),

@@ -8,7 +8,7 @@ use super::pages::{AgentView, SessionView};
 use super::views::{LeaseView, TaskView};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
-use crate::domain::id::{AgentId, Module, Specialty};
+use crate::domain::id::{AgentId, CommitId, Module, Specialty};
 use crate::domain::lease::LeaseKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, SessionStatus};
@@ -131,7 +131,7 @@ impl Look<'_> {
     }
 
     /// The commit that was checked out when the present holder claimed.
-    pub fn head_at_claim(&self, module: &Module) -> Result<super::mutation::Answer<Option<String>>, Refusal> {
+    pub fn head_at_claim(&self, module: &Module) -> Result<super::mutation::Answer<Option<CommitId>>, Refusal> {
         let task = self.task(module)?;
         let lease = self.store.lease(task.key, LeaseKind::Work)?;
         let attempt = lease.map(|lease| self.store.attempt(lease.attempt)).transpose()?.flatten();

@@ -13,7 +13,7 @@ use super::stalled::Stalled;
 use super::views::{LeaseView, TaskView};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::board::{Journal, Mode, StorageKind};
-use crate::domain::id::{AgentId, Module, SessionId, Specialty, WindowId};
+use crate::domain::id::{AgentId, BranchName, DirectoryPath, HostName, Module, SessionId, Specialty, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::{Policy, Profile};
 use crate::domain::refusal::{Holder, Refusal};
@@ -102,7 +102,7 @@ pub struct SessionView {
     pub host_id: String,
     /// What its machine is called.
     #[serde(default)]
-    pub host_name: Option<String>,
+    pub host_name: Option<HostName>,
     /// The window on it.
     pub window_id: WindowId,
     /// Counts the sessions of this window.
@@ -114,9 +114,9 @@ pub struct SessionView {
     /// When it was last heard of.
     pub seen_at: Millis,
     /// Where it works.
-    pub workspace: Option<String>,
+    pub workspace: Option<DirectoryPath>,
     /// On which branch.
-    pub branch: Option<String>,
+    pub branch: Option<BranchName>,
     /// True once both were confirmed.
     pub confirmed: bool,
     /// What it holds.

@@ -161,8 +161,8 @@ fn claim_next_passes_overlapping_work_over() {
 #[test]
 fn safe_wants_workspace_and_branch_confirmed() {
     let stage = Stage::new(Profile::Safe);
-    let there = Workspace { path: Some("/p".to_owned()), branch: Some("main".to_owned()), ..Workspace::default() };
-    let elsewhere = Workspace { branch: Some("other".to_owned()), ..there.clone() };
+    let there = Workspace { path: "/p".parse().ok(), branch: "main".parse().ok(), ..Workspace::default() };
+    let elsewhere = Workspace { branch: "other".parse().ok(), ..there.clone() };
     let unconfirmed = |key: &str, workspace: &Workspace| Registration {
         confirmed: false,
         workspace: workspace.clone(),

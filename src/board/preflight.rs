@@ -157,7 +157,10 @@ impl Turn<'_> {
         if !self.board.preflighted {
             return Ok(false);
         }
-        Ok(self.store.confirmation(host, path)?.is_some_and(|confirmed| confirmed.branch == place.branch))
+        Ok(self
+            .store
+            .confirmation(host.as_str(), path.as_str())?
+            .is_some_and(|confirmed| confirmed.branch == place.branch))
     }
 }
 
@@ -222,11 +225,13 @@ impl Look<'_> {
 }
 
 fn unconfirmed(place: &Workspace, said: &Preflight, mode: Mode, profile: Profile) -> Refusal {
-    let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+    fn shown(name: Option<&impl ToString>) -> String {
+        name.map_or_else(|| "none".to_owned(), ToString::to_string)
+    }
     let message = format!(
         "nothing was recorded: workspace {}, branch {}, mode {mode}, profile {profile} are to be confirmed",
-        shown(&place.path),
-        shown(&place.branch)
+        shown(place.path.as_ref()),
+        shown(place.branch.as_ref())
     );
     Refusal::new(Code::ConfirmationRequired, message)
         .hint("the same command with --confirm-workspace --confirm-branch, if that is where the work happens")

@@ -69,8 +69,7 @@ fn reviews() {
 }
 
 fn somewhere(branch: &str) -> Workspace {
-    let text = |text: &str| Some(text.to_owned());
-    Workspace { host: text("h"), path: text("/p"), branch: text(branch), head: None }
+    Workspace { host: "h".parse().ok(), path: "/p".parse().ok(), branch: branch.parse().ok(), head: None }
 }
 
 fn unconfirmed(key: &str) -> Registration {

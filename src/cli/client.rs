@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::app::{App, Settings};
 use crate::board::mutation::{Outcome, Refused};
-use crate::domain::id::{HostId, Module};
+use crate::domain::id::{CommitId, HostId, Module};
 use crate::domain::refusal::{Code, Refusal};
 use crate::ops::call::Caller;
 use crate::ops::status::History;
@@ -237,7 +237,7 @@ impl Surroundings for Client<'_> {
         Ok(Checkout::around(&here).map_or(here, |checkout| checkout.main_top()))
     }
 
-    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<String> {
+    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<CommitId> {
         let history: History = serde_json::from_value(json!({"module": module, "limit": 1})).ok()?;
         let done = self.run(&history, caller).ok()?;
         let attempt = done.reply.attempts.into_iter().next()?;

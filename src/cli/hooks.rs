@@ -162,7 +162,10 @@ fn settings(tool: Option<&str>) -> String {
 /// What the hooks run: a line of callboard's own, whose answer is translated for whoever asked.
 fn at_moment(moment: &str, app: &App, out: &mut Out) -> Exit {
     let Ok(settings) = app.settings.again() else { return Exit::Done };
-    let app = App::new(Settings { lock_timeout: PATIENCE, ..settings }, app.progress);
+    // git makes a partial commit from an index of its own. This is the only thing of git's environment that is believed.
+    #[expect(clippy::disallowed_methods, reason = "app and cli own the environment")]
+    let git_index = std::env::var_os("GIT_INDEX_FILE").filter(|_| moment == "pre-commit").map(PathBuf::from);
+    let app = App::new(Settings { lock_timeout: PATIENCE, git_index, ..settings }, app.progress);
     if app.place().is_err() {
         // No board, or none that this host may use: no business of a hook.
         return Exit::Done;

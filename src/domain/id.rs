@@ -35,6 +35,30 @@ pub enum InvalidName {
         /// What was given.
         text: String,
     },
+    /// It is not a commit id.
+    #[error("{what} {text:?} must have 40 or 64 hexadecimal digits")]
+    NotACommit {
+        /// The kind of name.
+        what: &'static str,
+        /// What was given.
+        text: String,
+    },
+    /// git would not accept it as the name of a branch.
+    #[error("{what} {text:?} cannot be the name of a branch")]
+    NotABranch {
+        /// The kind of name.
+        what: &'static str,
+        /// What was given.
+        text: String,
+    },
+    /// It is not an absolute path.
+    #[error("{what} {text:?} must begin with a slash")]
+    NotAbsolute {
+        /// The kind of name.
+        what: &'static str,
+        /// What was given.
+        text: String,
+    },
     /// It has control characters.
     #[error("{what} {text:?} has control characters")]
     Control {
@@ -68,6 +92,33 @@ fn line(what: &'static str, text: &str, most: usize) -> Result<(), InvalidName> 
         bad if bad.chars().any(char::is_control) => Err(InvalidName::Control { what, text: bad.to_owned() }),
         _ => Ok(()),
     }
+}
+
+/// A commit of git: 40 or 64 hexadecimal digits, so that it can never be taken for an option or a path.
+fn commit(what: &'static str, text: &str, _: usize) -> Result<(), InvalidName> {
+    match text {
+        "" => Err(InvalidName::Empty { what }),
+        good if matches!(good.len(), 40 | 64) && good.bytes().all(|digit| digit.is_ascii_hexdigit()) => Ok(()),
+        bad => Err(InvalidName::NotACommit { what, text: bad.to_owned() }),
+    }
+}
+
+/// A branch, by the rules that git has for names of references.
+fn branch(what: &'static str, text: &str, most: usize) -> Result<(), InvalidName> {
+    line(what, text, most)?;
+    let is_good = !text.starts_with(['-', '/', '.'])
+        && !text.ends_with(['/', '.'])
+        && !["..", "@{", "//", "/.", ".lock/"].iter().any(|part| text.contains(part))
+        && !text.to_ascii_lowercase().ends_with(".lock")
+        && !text.contains([' ', '~', '^', ':', '?', '*', '[', '\\'])
+        && text != "@";
+    is_good.then_some(()).ok_or_else(|| InvalidName::NotABranch { what, text: text.to_owned() })
+}
+
+/// An absolute path in one line.
+fn path(what: &'static str, text: &str, most: usize) -> Result<(), InvalidName> {
+    line(what, text, most)?;
+    text.starts_with('/').then_some(()).ok_or_else(|| InvalidName::NotAbsolute { what, text: text.to_owned() })
 }
 
 macro_rules! name {
@@ -125,6 +176,15 @@ macro_rules! name {
     (@schema slug, $most:literal) => {
         json_schema!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$", "maxLength": $most})
     };
+    (@schema commit, $most:literal) => {
+        json_schema!({"type": "string", "pattern": "^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"})
+    };
+    (@schema branch, $most:literal) => {
+        json_schema!({"type": "string", "minLength": 1, "maxLength": $most, "pattern": "^[^-/.]"})
+    };
+    (@schema path, $most:literal) => {
+        json_schema!({"type": "string", "pattern": "^/", "maxLength": $most})
+    };
     (@schema line, $most:literal) => {
         json_schema!({"type": "string", "minLength": 1, "maxLength": $most})
     };
@@ -169,6 +229,23 @@ name! {
 name! {
     /// Proof of one lease. Compared whole; never shown on a page.
     LeaseToken, "lease token", line, 80
+}
+
+name! {
+    /// A commit of git.
+    CommitId, "commit", commit, 64
+}
+name! {
+    /// A branch of git.
+    BranchName, "branch", branch, 250
+}
+name! {
+    /// A directory on a host.
+    DirectoryPath, "directory", path, 4096
+}
+name! {
+    /// What people call a host.
+    HostName, "host name", line, 253
 }
 
 impl Module {
@@ -222,6 +299,21 @@ mod tests {
         for good in ["a", "core-auth", "v1.2_x", "0"] {
             assert!(good.parse::<Module>().is_ok(), "{good:?}");
         }
+    }
+
+    #[test]
+    fn what_git_takes_for_an_option_is_neither_a_commit_nor_a_branch() {
+        for bad in ["", "0", "--output=/etc/passwd", "HEAD", "g000000000000000000000000000000000000000"] {
+            assert!(bad.parse::<CommitId>().is_err(), "{bad:?}");
+        }
+        assert!("0123456789abcdef0123456789ABCDEF01234567".parse::<CommitId>().is_ok());
+        for bad in ["", "-d", "--all", "a b", "a..b", "a@{1}", "@", "/a", "a/", "a.lock", "a/.b", "a\nb", "a:b"] {
+            assert!(bad.parse::<BranchName>().is_err(), "{bad:?}");
+        }
+        for good in ["main", "feature/x-1", "ünter"] {
+            assert!(good.parse::<BranchName>().is_ok(), "{good:?}");
+        }
+        assert!("relative".parse::<DirectoryPath>().is_err());
     }
 
     #[test]

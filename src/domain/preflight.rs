@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::board::Mode;
+use super::id::{BranchName, CommitId, DirectoryPath, HostName};
 use super::time::Millis;
 use super::word::words;
 
@@ -200,13 +201,13 @@ pub struct Preflight {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmed {
     /// The name of the host.
-    pub host: String,
+    pub host: HostName,
     /// The top level of the working tree.
-    pub workspace: String,
+    pub workspace: DirectoryPath,
     /// The branch; null without git or with a detached head.
-    pub branch: Option<String>,
+    pub branch: Option<BranchName>,
     /// The commit that was checked out.
-    pub head: Option<String>,
+    pub head: Option<CommitId>,
     /// Who confirmed it.
     pub by: String,
     /// When.

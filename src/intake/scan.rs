@@ -18,7 +18,7 @@ use super::marks::{self, Mark, Marks};
 use super::notes;
 use super::owners::{Owners, of_files};
 use super::walk::{Walked, threads, walk};
-use crate::domain::id::Module;
+use crate::domain::id::{CommitId, Module};
 use crate::platform::deadline::Deadline;
 use crate::platform::file;
 use crate::workspace::git::{Checkout, Unfinished};
@@ -98,7 +98,7 @@ impl Scan {
 /// What git says, asked beside the walk.
 #[derive(Default)]
 struct Said {
-    head: Option<String>,
+    head: Option<CommitId>,
     unfinished: Unfinished,
     /// In order, each ended by a zero.
     tracked: Option<String>,
@@ -172,7 +172,7 @@ fn with_scopes(mut drafts: Vec<Draft>, scopes: impl Fn(&Draft) -> Vec<crate::dom
 /// Work that was begun: conflicts of a merge, and what is not committed.
 fn changes(files: &[String], said: &Said) -> Vec<Draft> {
     let Unfinished { conflicts, changed, operation } = &said.unfinished;
-    let head = said.head.as_deref();
+    let head = said.head.as_ref().map(CommitId::as_str);
     let mut drafts = Vec::new();
     let seen = |paths: &[String], what: &str| paths.iter().map(|path| Evidence::file(path, what)).collect::<Vec<_>>();
     if !conflicts.is_empty() || operation.is_some() {

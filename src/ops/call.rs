@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::{Done, Operation};
@@ -17,7 +18,7 @@ use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
 use crate::domain::id::{AgentId, HostId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
-use crate::domain::workspace::{WorkingTree, Workspace};
+use crate::domain::workspace::{WorkingTree, Workspace, lines};
 
 /// What a door takes out of a call before the operation sees the rest.
 pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
@@ -71,11 +72,26 @@ impl std::str::FromStr for WatchSeconds {
     }
 }
 
+/// Maximum length of the name of an account, in characters.
+const MAX_ACCOUNT: usize = 80;
+
+/// Reads the name of an account, which may be empty. Refuses long ones and control characters.
+fn account<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    match name.chars().count() > MAX_ACCOUNT || name.chars().any(char::is_control) {
+        true => Err(D::Error::custom(format!(
+            "an account has at most {MAX_ACCOUNT} characters, none of them control characters"
+        ))),
+        false => Ok(name),
+    }
+}
+
 /// What the caller's machine knows of itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Facts {
     /// The account.
+    #[serde(deserialize_with = "account")]
     pub user: String,
     /// True at a terminal.
     pub terminal: bool,
@@ -85,6 +101,7 @@ pub struct Facts {
     pub host: Option<HostId>,
     /// What git says was changed since the claim. It depends on the moment, so it is no part of what a repeated request
     /// must match.
+    #[serde(deserialize_with = "lines")]
     pub changed_paths: Vec<String>,
     /// What git says of the working tree, for a handoff.
     pub tree: WorkingTree,

@@ -67,7 +67,9 @@ impl Operation for CheckPaths {
         let tops: Vec<PathBuf> = elsewhere.into_iter().chain([project]).collect();
         let mut paths: Vec<String> = self.paths.iter().filter_map(|path| below(&tops, &here, path)).collect();
         if self.staged {
-            let staged = checkout.as_ref().and_then(|checkout| Some((checkout.top.clone(), checkout.staged()?)));
+            let index = from.settings().git_index.as_ref().map(|index| directory.join(index));
+            let staged =
+                checkout.as_ref().and_then(|checkout| Some((checkout.top.clone(), checkout.staged(index.as_deref())?)));
             let Some((base, staged)) = staged else {
                 let refusal = Refusal::new(Code::Usage, "git cannot say what is staged here");
                 return Err(unread(refusal.hint("callboard check-paths PATH...")));

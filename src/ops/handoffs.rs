@@ -78,13 +78,11 @@ impl Operation for HandoffBundle {
     type Reply = BundleReply;
 
     fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
-        let directory = call.caller.facts.workspace.path.as_deref();
-        let Some(checkout) = directory.and_then(|directory| Checkout::around(directory.as_ref())) else {
-            return Ok(());
-        };
+        // Where this process works, whatever the caller says of itself.
+        let Some(checkout) = Checkout::around(&here.settings().directory) else { return Ok(()) };
         // Whoever may not look is refused when it hands over.
         let since = here.head_at_claim(&call.caller, self.module.name());
-        call.caller.facts.tree = checkout.working_tree(since.as_deref());
+        call.caller.facts.tree = checkout.working_tree(since.as_ref());
         Ok(())
     }
 

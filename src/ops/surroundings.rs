@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::app::{App, Settings};
-use crate::domain::id::{HostId, Module};
+use crate::domain::id::{CommitId, HostId, Module};
 use crate::domain::refusal::Refusal;
 use crate::ops::call::Caller;
 
@@ -16,7 +16,7 @@ pub trait Surroundings {
     /// The top of the project, here. Refuses where there is none.
     fn project(&self) -> Result<PathBuf, Refusal>;
     /// The commit that the present holder of the task began at, where the board knows it.
-    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<String>;
+    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<CommitId>;
 }
 
 impl Surroundings for App {
@@ -32,7 +32,7 @@ impl Surroundings for App {
         Ok(self.place()?.project)
     }
 
-    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<String> {
+    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<CommitId> {
         self.look(&caller.for_board(), |look| look.head_at_claim(module)).ok()?.answer.reply
     }
 }

@@ -47,10 +47,8 @@ impl Operation for Finish {
     type Reply = TaskReply;
 
     fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
-        let directory = call.caller.facts.workspace.path.as_deref();
-        let Some(checkout) = directory.and_then(|directory| Checkout::around(directory.as_ref())) else {
-            return Ok(());
-        };
+        // Where this process works, whatever the caller says of itself.
+        let Some(checkout) = Checkout::around(&here.settings().directory) else { return Ok(()) };
         if self.changed_path.is_empty() {
             // Whoever may not look is refused when it hands in, where a late result is kept and a repeated request known.
             if let Some(head) = here.head_at_claim(&call.caller, self.module.name()) {

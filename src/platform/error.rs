@@ -36,11 +36,11 @@ pub enum PlatformError {
         /// What is there.
         path: PathBuf,
     },
-    /// A child process did not end before its deadline.
+    /// A program did not end before its deadline.
     #[error("{program} did not answer in time")]
-    ChildTimeout {
+    ProgramTimeout {
         /// The program.
-        program: &'static str,
+        program: Box<str>,
     },
     /// A signal has come, and what was under way was put away.
     #[error("a signal ends this process")]

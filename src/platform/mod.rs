@@ -16,4 +16,5 @@ pub mod limits;
 pub mod private;
 pub mod probe;
 pub mod process;
+pub mod program;
 pub mod signals;

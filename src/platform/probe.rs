@@ -6,7 +6,6 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use fs2::FileExt;
 use super::clock::Clock;
 use super::error::PlatformError;
 use super::file;
+use super::program::Program;
 
 /// A file that a probe works on. It goes when the probe is over.
 struct Scrap(PathBuf);
@@ -77,27 +77,9 @@ pub fn locking(directory: &Path, nonce: &str, program: &Path, argument: &str) ->
 }
 
 fn second(program: &Path, argument: &str, path: &Path) -> Option<i32> {
-    let mut child = Command::new(program)
-        .arg(argument)
-        .arg(path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    #[expect(clippy::disallowed_methods, reason = "platform owns the clock")]
-    let began = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.code(),
-            Ok(None) if began.elapsed() < SECOND_PATIENCE => std::thread::park_timeout(Duration::from_millis(2)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
-    }
+    let here = path.parent().unwrap_or(path);
+    let second = Program::new(program, here, SECOND_PATIENCE, 1024).arguments([argument.as_ref(), path.as_os_str()]);
+    second.run().ok().flatten()?.code
 }
 
 /// Whether the lock of a file is free: what the second process of [`locking`] does.

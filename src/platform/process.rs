@@ -1,78 +1,6 @@
-//! Other processes: asking one, seeing whether one lives, and leaving at once.
+//! Processes of this host: whether one lives, is stopped, and ending this one at once.
 
-use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
-
-use super::error::PlatformError;
-
-/// What a child printed, if it ended well.
-pub type Printed = Option<String>;
-
-/// Runs `program` in `directory` and returns its standard output, or none when it failed or is not there. At most
-/// `most` bytes are read; it is killed after `wait`.
-pub fn ask(
-    program: &'static str,
-    arguments: &[&str],
-    directory: &Path,
-    wait: Duration,
-    most: u64,
-) -> Result<Printed, PlatformError> {
-    let (text, ended_well) = run(program, arguments, directory, wait, most)?;
-    Ok(text.filter(|_| ended_well).and_then(|text| String::from_utf8(text).ok()))
-}
-
-/// The same where the beginning of an answer is good enough: one that is longer than `most` bytes is cut, and what is no
-/// UTF-8 is replaced.
-pub fn ask_for_some(
-    program: &'static str,
-    arguments: &[&str],
-    directory: &Path,
-    wait: Duration,
-    most: u64,
-) -> Result<Printed, PlatformError> {
-    let (text, ended_well) = run(program, arguments, directory, wait, most)?;
-    let good = text.filter(|text| ended_well || text.len() as u64 >= most);
-    Ok(good.map(|text| String::from_utf8_lossy(&text).into_owned()))
-}
-
-/// What a child printed, and whether it ended well; none when it could not be started.
-fn run(
-    program: &'static str,
-    arguments: &[&str],
-    directory: &Path,
-    wait: Duration,
-    most: u64,
-) -> Result<(Option<Vec<u8>>, bool), PlatformError> {
-    let started = Command::new(program)
-        .args(arguments)
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = started else { return Ok((None, false)) };
-    let Some(output) = child.stdout.take() else { return Ok((None, false)) };
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let read = output.take(most).read_to_end(&mut text);
-        // The asker may have left: then nobody wants the answer.
-        let _ = sender.send(read.map(|_| text));
-    });
-    let answer = receiver.recv_timeout(wait);
-    if answer.is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait();
-    match (answer, status) {
-        (Ok(Ok(text)), Ok(status)) => Ok((Some(text), status.success())),
-        (Err(_), _) => Err(PlatformError::ChildTimeout { program }),
-        _ => Ok((None, false)),
-    }
-}
 
 /// Whether the process `pid` of this host and pid namespace lives. `born` is when it started, as [`birth`] says: a
 /// number that was given to another process since does not count as living. A zombie is dead.
@@ -144,17 +72,9 @@ mod tests {
         let Birth::Known(born) = birth(me) else { return };
         assert!(is_alive(me, &born));
         assert!(!is_alive(me, "1"), "another process had this number");
-        let mut child = Command::new("true").spawn().expect("true is there");
+        let mut child = std::process::Command::new("true").spawn().expect("true is there");
         let pid = child.id();
         child.wait().expect("it ends");
         assert!(!is_alive(pid, ""));
-    }
-
-    #[test]
-    fn a_child_that_hangs_is_given_up() {
-        let here = Path::new("/");
-        assert!(ask("sleep", &["60"], here, Duration::from_millis(50), 10).is_err());
-        assert_eq!(ask("echo", &["hi"], here, Duration::from_secs(60), 10).expect("in time").as_deref(), Some("hi\n"));
-        assert_eq!(ask("no-such-program", &[], here, Duration::from_secs(1), 10).expect("no wait"), None);
     }
 }

@@ -248,9 +248,9 @@ pub(super) fn preflights(store: &mut dyn Store) {
         topology,
     };
     let place = |workspace: &str, branch: Option<&str>, at| Confirmed {
-        host: "h".to_owned(),
-        workspace: workspace.to_owned(),
-        branch: branch.map(ToOwned::to_owned),
+        host: "h".parse().expect("a name"),
+        workspace: workspace.parse().expect("a path"),
+        branch: branch.map(|branch| branch.parse().expect("a branch")),
         head: None,
         by: "human:pat".to_owned(),
         at: Millis(at),

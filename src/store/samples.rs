@@ -86,7 +86,7 @@ pub(super) fn session(id: &str, agent: &str, window: &str, epoch: u64, seen_at: 
         started_at: Millis(1),
         seen_at: Millis(seen_at),
         ended: None,
-        workspace: Workspace { branch: Some("main".to_owned()), ..Workspace::default() },
+        workspace: Workspace { branch: "main".parse().ok(), ..Workspace::default() },
         confirmed: true,
     }
 }
@@ -188,6 +188,6 @@ pub(super) fn attempt(task: TaskKey, number: u32) -> Attempt {
         ended: None,
         summary: None,
         changed_paths: Vec::new(),
-        workspace: Workspace { path: Some("/a b".to_owned()), ..Workspace::default() },
+        workspace: Workspace { path: "/a b".parse().ok(), ..Workspace::default() },
     }
 }

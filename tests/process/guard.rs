@@ -197,3 +197,31 @@ fn a_busy_board_keeps_nobody_from_a_commit() {
     let go = std::process::Command::new("kill").args(["-CONT", &pid.to_string()]).status().unwrap();
     assert!(go.success() && holder.wait().unwrap().success());
 }
+
+#[test]
+fn a_partial_commit_is_judged_by_what_it_commits() {
+    let project = board();
+    project.ok(&["hooks", "install"]);
+    for path in ["src/own.rs", "docs/other.md"] {
+        write(&project, path);
+        git(&project, &["add", path]);
+    }
+    let commit = |words: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        project.closed(command.args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "commit",
+            "-q",
+            "-m",
+            "work",
+        ]));
+        command.args(words).env("CALLBOARD_THREAD_KEY", "ann").output().unwrap()
+    };
+    let all = commit(&[]);
+    assert!(!all.status.success(), "what is staged belongs to ben too: {all:?}");
+    let own = commit(&["--", "src/own.rs"]);
+    assert!(own.status.success(), "only her own path is committed: {own:?}");
+}

@@ -12,6 +12,7 @@ mod example;
 mod fleet;
 mod former;
 mod guard;
+mod hostile;
 mod intake;
 mod manual;
 mod mcp;

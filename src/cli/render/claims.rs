@@ -3,6 +3,7 @@
 use super::page::{Page, Render, when};
 use crate::board::mutation::Outcome;
 use crate::board::views::{ClaimView, LeaseView, WaitingOn};
+use crate::domain::id::HostName;
 use crate::domain::text;
 use crate::domain::workspace::Workspace;
 
@@ -63,9 +64,9 @@ pub(super) fn held(lease: &LeaseView, page: &mut Page) {
 
 fn workspace(workspace: &Workspace) -> Option<String> {
     let path = workspace.path.as_ref()?;
-    let host = workspace.host.as_deref().unwrap_or("?");
-    let branch = workspace.branch.as_deref().map(|branch| format!(" on {branch}")).unwrap_or_default();
-    let head = workspace.head.as_deref().map(|head| format!(" at {}", text::cut(head, 12))).unwrap_or_default();
+    let host = workspace.host.as_ref().map_or("?", HostName::as_str);
+    let branch = workspace.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+    let head = workspace.head.as_ref().map(|head| format!(" at {}", text::cut(head.as_str(), 12))).unwrap_or_default();
     Some(format!("{host}:{path}{branch}{head}"))
 }
 

@@ -2,6 +2,7 @@
 
 use super::page::{Page, Render};
 use crate::board::mutation::Outcome;
+use crate::domain::id::BranchName;
 use crate::domain::preflight::{Advice, Topology};
 use crate::ops::preflight::{ModeAdvisorReply, PreflightReply};
 
@@ -30,7 +31,7 @@ impl Render for PreflightReply {
         let preflight = &self.preflight;
         if let Some(place) = preflight.confirmations.first() {
             page.field("workspace", &place.workspace);
-            page.field("branch", place.branch.as_deref().unwrap_or("none"));
+            page.field("branch", place.branch.as_ref().map_or("none", BranchName::as_str));
             page.maybe("head", place.head.as_ref());
         }
         page.field(

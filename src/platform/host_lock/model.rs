@@ -1,11 +1,12 @@
-//! Explores every interleaving of the lock protocol over a model of the storage, with [`super::protocol`] itself inside.
+//! The lock protocol over a model of the storage, with [`super::protocol`] itself inside: from each world, every world that
+//! may come next. `exploration` explores them all.
 //!
 //! The model has processes that crash, freeze and resume; a sweeper whose clock is wrong, so that it sweeps what is alive;
 //! unlinks and renames that take effect after their process has died; and a file system that renames a file which is
 //! unlinked while it is open. Defects that the protocol once had, or could get, are put back one at a time, and the model
 //! has to notice each of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::protocol::{
     Acquisition, Content, OBSERVATIONS_TO_BREAK, Observation, ProcessState, Step, StepResult, holder_file,
@@ -54,7 +55,7 @@ enum Sweeper {
 
 /// A mend that is taken out again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Defect {
+pub(super) enum Defect {
     None,
     /// As the first version was: a private directory is emptied under its own name, and a rename is taken for the lock. Each
     /// of the two mends is enough for the model; the second also holds against sweepers of the first version.
@@ -70,7 +71,7 @@ enum Defect {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct World {
+pub(super) struct World {
     lock: Option<Names>,
     directories: BTreeMap<Directory, Names>,
     processes: Vec<Process>,
@@ -86,13 +87,13 @@ struct World {
 
 /// How often each fault may still happen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Budget {
-    crashes: u8,
-    freezes: u8,
-    sweeps: u8,
-    hides: u8,
+pub(super) struct Budget {
+    pub(super) crashes: u8,
+    pub(super) freezes: u8,
+    pub(super) sweeps: u8,
+    pub(super) hides: u8,
     /// Directories that each process may prepare.
-    nonces: u8,
+    pub(super) nonces: u8,
 }
 
 fn nonce(process: usize, number: u8) -> String {
@@ -104,7 +105,7 @@ fn owner(nonce: &str) -> usize {
 }
 
 impl World {
-    fn new(processes: usize, budget: Budget) -> Self {
+    pub(super) fn new(processes: usize, budget: Budget) -> Self {
         let begin = || Process::Acquiring(Acquisition::default(), Acquisition::first());
         Self {
             lock: None,
@@ -398,7 +399,7 @@ impl World {
     }
 
     /// Everything that can happen next.
-    fn successors(&self, defect: Defect) -> Vec<Self> {
+    pub(super) fn successors(&self, defect: Defect) -> Vec<Self> {
         let mut next = self.sweep(defect);
         for process in 0..self.processes.len() {
             next.extend(self.step(process, defect));
@@ -414,11 +415,11 @@ impl World {
         next
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.processes.iter().all(|process| *process == Process::Gone)
     }
 
-    fn violation(&self) -> Option<String> {
+    pub(super) fn violation(&self) -> Option<String> {
         let holding: Vec<&String> = self
             .processes
             .iter()
@@ -434,98 +435,5 @@ impl World {
         let lost =
             holding.iter().find(|nonce| !self.lock.as_ref().is_some_and(|names| names.contains(&holder_file(nonce))));
         lost.map(|nonce| format!("{nonce} lost its lock: {self:?}"))
-    }
-}
-
-/// Explores everything; the number of worlds, or the first violation.
-fn explore(processes: usize, budget: Budget, defect: Defect) -> Result<usize, String> {
-    let first = World::new(processes, budget);
-    let mut known = HashMap::from([(first.clone(), 0usize)]);
-    let mut before: Vec<Vec<usize>> = vec![Vec::new()];
-    let mut todo = vec![(first, 0)];
-    let mut over = Vec::new();
-    while let Some((world, at)) = todo.pop() {
-        if let Some(violation) = world.violation() {
-            return Err(violation);
-        }
-        if world.is_over() {
-            over.push(at);
-        }
-        for next in world.successors(defect) {
-            let number = known.len();
-            let to = *known.entry(next.clone()).or_insert(number);
-            if to == number {
-                before.push(Vec::new());
-                todo.push((next, to));
-            }
-            before[to].push(at);
-        }
-    }
-    // From each world some way leads to the end, else somebody is locked out for good.
-    let mut ends = vec![false; before.len()];
-    while let Some(at) = over.pop() {
-        if !std::mem::replace(&mut ends[at], true) {
-            over.extend(&before[at]);
-        }
-    }
-    match known.iter().find(|(_, at)| !ends[**at]) {
-        Some((world, _)) => Err(format!("somebody never gets in: {world:?}")),
-        None => Ok(known.len()),
-    }
-}
-
-/// Two processes and every fault at once, which takes a minute or more without optimisation; `scripts/soak.sh` has it run.
-const EVERY_FAULT: Budget = Budget { crashes: 1, freezes: 1, sweeps: 1, hides: 1, nonces: 2 };
-
-fn is_soaking() -> bool {
-    option_env!("CALLBOARD_SOAK").is_some()
-}
-
-#[test]
-fn two_processes_are_safe_whatever_fails() {
-    let budgets = if is_soaking() {
-        vec![EVERY_FAULT]
-    } else {
-        vec![
-            Budget { nonces: 1, ..EVERY_FAULT },
-            Budget { crashes: 0, hides: 0, ..EVERY_FAULT },
-            Budget { crashes: 0, freezes: 0, ..EVERY_FAULT },
-            Budget { freezes: 0, sweeps: 0, ..EVERY_FAULT },
-        ]
-    };
-    for budget in budgets {
-        let worlds = explore(2, budget, Defect::None).expect("the protocol is safe");
-        assert!(worlds > 3_000, "{worlds}");
-    }
-}
-
-#[test]
-fn three_processes_are_safe_whatever_fails() {
-    let none = Budget { crashes: 0, freezes: 0, sweeps: 0, hides: 0, nonces: 1 };
-    let mut budgets = vec![Budget { freezes: 1, ..none.clone() }, Budget { crashes: 1, ..none.clone() }];
-    if is_soaking() {
-        budgets.push(Budget { crashes: 1, freezes: 1, ..none.clone() });
-        budgets.push(Budget { sweeps: 1, hides: 1, ..none });
-    }
-    for budget in budgets {
-        let worlds = explore(3, budget, Defect::None).expect("the protocol is safe");
-        assert!(worlds > 1_000, "{worlds}");
-    }
-}
-
-#[test]
-fn the_model_notices_each_mend_that_is_taken_out() {
-    let none = Budget { crashes: 0, freezes: 0, sweeps: 0, hides: 0, nonces: 2 };
-    let faults = [
-        (Defect::SweepInPlace, Budget { sweeps: 1, ..none.clone() }, "lost its lock"),
-        (Defect::KeepLeftovers, Budget { hides: 1, ..none.clone() }, "never gets in"),
-        (Defect::TrustOldRename, none.clone(), "lost its lock"),
-        (Defect::BreakByRename, Budget { freezes: 1, ..none.clone() }, "lost its lock"),
-        (Defect::NeverPrepareAgain, Budget { sweeps: 1, ..none }, "never gets in"),
-    ];
-    for (defect, budget, expected) in faults {
-        explore(2, budget.clone(), Defect::None).expect("safe without the defect");
-        let found = explore(2, budget, defect).err().unwrap_or_else(|| panic!("{defect:?} was not noticed"));
-        assert!(found.contains(expected), "{defect:?}: {found}");
     }
 }

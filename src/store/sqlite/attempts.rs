@@ -8,6 +8,7 @@ use crate::domain::attempt::{Attempt, AttemptKey};
 use crate::domain::task::TaskKey;
 use crate::domain::time::Millis;
 use crate::domain::verdict::Verdict;
+use crate::domain::workspace::Workspace;
 use crate::store::contract::{Attempts, Kept};
 
 const BY_KEY: &str = "SELECT key, task, number, agent, session, started_at, ended_at, outcome, summary, changed_paths, \
@@ -40,7 +41,7 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         ended: ended_at.map(Millis).zip(maybe_word(row, 7)?),
         summary: row.get(8)?,
         changed_paths: json(row, 9)?,
-        workspace: json(row, 10)?,
+        workspace: Workspace::from_stored(&json(row, 10)?),
     })
 }
 

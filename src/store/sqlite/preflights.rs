@@ -2,8 +2,9 @@
 
 use rusqlite::{Row, params};
 
-use super::columns::{json, limit, to_json};
+use super::columns::{json, limit, to_json, word};
 use super::open::SqliteTransaction;
+use crate::domain::id::{BranchName, CommitId};
 use crate::domain::preflight::{Confirmed, Preflight};
 use crate::domain::time::Millis;
 use crate::store::contract::{Kept, Preflights};
@@ -23,10 +24,11 @@ const CONFIRM: &str = "INSERT OR REPLACE INTO confirmations (host, workspace, br
 
 fn confirmed(row: &Row<'_>) -> rusqlite::Result<Confirmed> {
     Ok(Confirmed {
-        host: row.get(0)?,
-        workspace: row.get(1)?,
-        branch: row.get(2)?,
-        head: row.get(3)?,
+        host: word(row, 0)?,
+        workspace: word(row, 1)?,
+        // What older programs or other hands have written and these types do not allow is unknown.
+        branch: row.get::<_, Option<String>>(2)?.and_then(|branch| branch.parse().ok()),
+        head: row.get::<_, Option<String>>(3)?.and_then(|head| head.parse().ok()),
         by: row.get(4)?,
         at: Millis(row.get(5)?),
     })
@@ -51,6 +53,7 @@ impl Preflights for SqliteTransaction<'_> {
 
     fn put_confirmation(&mut self, confirmed: &Confirmed) -> Kept<()> {
         let Confirmed { host, workspace, branch, head, by, at } = confirmed;
-        self.change_one("a confirmation", CONFIRM, params![host, workspace, branch, head, by, at.0])
+        let (branch, head) = (branch.as_ref().map(BranchName::as_str), head.as_ref().map(CommitId::as_str));
+        self.change_one("a confirmation", CONFIRM, params![host.as_str(), workspace.as_str(), branch, head, by, at.0])
     }
 }

@@ -7,6 +7,7 @@ use super::open::SqliteTransaction;
 use crate::domain::id::{AgentId, SessionId, WindowId};
 use crate::domain::session::Session;
 use crate::domain::time::Millis;
+use crate::domain::workspace::Workspace;
 use crate::store::contract::{Kept, Sessions, SessionsOf};
 
 const BY_ID: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed \
@@ -44,7 +45,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         started_at: Millis(row.get(5)?),
         seen_at: Millis(row.get(6)?),
         ended: ended_at.map(Millis).zip(maybe_word(row, 8)?),
-        workspace: json(row, 9)?,
+        workspace: Workspace::from_stored(&json(row, 9)?),
         confirmed: row.get(10)?,
     })
 }
