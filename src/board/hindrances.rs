@@ -13,7 +13,7 @@ use crate::domain::handoff::HandoffStatus;
 use crate::domain::id::Module;
 use crate::domain::question::{Question, QuestionStatus};
 use crate::domain::refusal::Refusal;
-use crate::domain::task::{Task, TaskState, WaitFor};
+use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
 use crate::store::contract::{LeasesOf, Offers, QuestionFilter, TaskFilter};
 
@@ -52,10 +52,9 @@ impl Look<'_> {
             let by = Some(if nobody { "a person, or a reviewer who comes aboard" } else { "a reviewer" }.to_owned());
             list.push(WaitingOn { by, command, ..hindrance("review", Some(&task.module)) });
         }
-        for task in self.in_state(TaskState::Waiting)? {
-            let Some(waiting) = task.waiting.as_ref().filter(|waiting| waiting.what != WaitFor::Answer) else {
-                continue;
-            };
+        let is_waiting = self.board.counts.of(TaskState::Waiting) > 0;
+        for task in if is_waiting { self.store.paused(NAMED)? } else { Vec::new() } {
+            let Some(waiting) = task.waiting.as_ref() else { continue };
             let by = Some(waiting.what.to_string());
             let what = Some(text::cut(&waiting.reason, WHY_SHOWN));
             let command = Some(self.for_planners(&format!("callboard unblock {}", task.module)));

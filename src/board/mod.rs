@@ -27,6 +27,8 @@ pub mod intake;
 mod invariants;
 pub mod leases;
 pub mod lists;
+#[cfg(test)]
+mod long_lists;
 pub mod look;
 #[cfg(test)]
 mod model;

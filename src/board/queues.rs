@@ -14,7 +14,7 @@ use crate::domain::scope::{Scope, first_overlap};
 use crate::domain::task::{Task, TaskKey, TaskState};
 use crate::domain::time::LeaseTime;
 use crate::store::Transaction;
-use crate::store::contract::{HeldScopes, LeasesOf, OfferPlace, Offers, TaskFilter};
+use crate::store::contract::{HeldScopes, LeasesOf, OfferPlace, Offers, ReviewFilter, ReviewPlace, WorkOf};
 
 /// How many rows a stream reads first; usually the first is taken.
 const FIRST_BATCH: usize = 4;
@@ -211,21 +211,29 @@ impl Look<'_> {
         only: Option<&Specialty>,
         limit: usize,
     ) -> Result<Vec<Task>, Refusal> {
-        let filter = TaskFilter { state: Some(TaskState::Review), specialty: only.cloned(), ..TaskFilter::default() };
-        let mut list = Vec::new();
-        for task in self.store.tasks(&filter, None, REVIEWS_LOOKED_AT)? {
-            if self.hindrance_to_review(&task, agent)?.is_none() {
-                list.push(task);
+        let filter = ReviewFilter { work_of: agent.map_or(WorkOf::Anybody, WorkOf::AllBut), specialty: only };
+        let (mut list, mut after) = (Vec::new(), None);
+        if self.board.counts.of(TaskState::Review) == 0 {
+            return Ok(list);
+        }
+        loop {
+            let batch = self.store.reviews(filter, after, NEXT_BATCH)?;
+            let is_last = batch.len() < NEXT_BATCH;
+            for task in batch {
+                after = Some(ReviewPlace { priority: task.priority, changed_at: task.changed_at, key: task.key });
+                if self.hindrance_to_review(&task, agent)?.is_none() {
+                    list.push(task);
+                }
+                if list.len() == limit {
+                    return Ok(list);
+                }
+            }
+            if is_last {
+                return Ok(list);
             }
         }
-        list.sort_by_key(|task| (task.priority, task.changed_at, task.key));
-        list.truncate(limit);
-        Ok(list)
     }
 }
-
-/// More tasks in review than this are not looked at for one answer: the oldest come first.
-const REVIEWS_LOOKED_AT: usize = 500;
 
 /// True for a task that the agent holds and handed over: it is offered, but not to itself.
 pub(super) fn is_handed_by(store: &dyn Transaction, task: &Task, agent: &AgentId) -> Result<bool, Refusal> {

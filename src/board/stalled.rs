@@ -10,13 +10,14 @@ use super::questions::{answer_command, asked};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::event::{Audience, EventKind};
 use crate::domain::handoff::HandoffStatus;
-use crate::domain::id::Specialty;
+use crate::domain::id::{AgentId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::question::QuestionStatus;
 use crate::domain::refusal::Refusal;
-use crate::domain::task::{Task, TaskState, WaitFor};
+use crate::domain::session::SessionStatus;
+use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
-use crate::store::contract::{LeasesOf, NoticeFilter, Offers, QuestionFilter, SessionsOf};
+use crate::store::contract::{LeasesOf, NoticeFilter, Offers, QuestionFilter, ReviewFilter, SessionsOf, WorkOf};
 
 /// Of each kind so many are named: enough to act on.
 const STALLED_ROWS: usize = 5;
@@ -39,6 +40,13 @@ pub struct Stalled {
     pub command: String,
 }
 
+/// Agents that could review something.
+enum Reviewers {
+    Nobody,
+    One(AgentId),
+    Several,
+}
+
 impl Look<'_> {
     /// What does not move by itself, each with the command that moves it.
     pub fn stalled(&self) -> Result<Vec<Stalled>, Refusal> {
@@ -51,10 +59,8 @@ impl Look<'_> {
         }
         self.people_are_asked(&mut list)?;
         let mut say = |what: String, command: String| list.push(Stalled { what, command });
-        let answered = |task: &Task| task.waiting.as_ref().is_some_and(|waiting| waiting.what == WaitFor::Answer);
-        let mut waiting = self.tasks_in(TaskState::Waiting)?;
-        waiting.retain(|task| !answered(task));
-        for task in waiting.into_iter().take(STALLED_ROWS) {
+        let is_waiting = counts.of(TaskState::Waiting) > 0;
+        for task in if is_waiting { self.store.paused(STALLED_ROWS)? } else { Vec::new() } {
             let what = task.waiting.as_ref().map_or("?", |waiting| waiting.what.as_str());
             let why = task.waiting.as_ref().map(|waiting| format!(": {}", text::cut(&waiting.reason, WHY_SHOWN)));
             let command = self.waking_command(&task)?;
@@ -65,10 +71,7 @@ impl Look<'_> {
             let what = format!("{} is {} and holds up {}", task.module, task.state, task.held_up);
             say(what, format!("callboard reopen-task {} --reason TEXT --as-human", task.module));
         }
-        if counts.of(TaskState::Review) > 0
-            && let Some(task) = self.reviewable(None, None, 1)?.first()
-            && !self.can_be_reviewed(task)?
-        {
+        if let Some(task) = self.unreviewable()? {
             let what = format!("{} is in review and nobody is aboard who could review it", task.module);
             say(what, format!("callboard approve {} --as-human", task.module));
         }
@@ -153,13 +156,47 @@ impl Look<'_> {
                 }
             }
         }
-        for task in self.tasks_in(TaskState::Review)? {
-            let reviewer = task.reviewer.as_ref().map(|reviewer| self.is_aboard(reviewer)).transpose()?;
-            if reviewer == Some(true) || self.can_be_reviewed(&task)? {
-                return Ok(false);
+        if counts.of(TaskState::Review) == 0 {
+            return Ok(true);
+        }
+        Ok(match self.possible_reviewers()? {
+            Reviewers::Nobody => true,
+            Reviewers::One(agent) => self.first_review(WorkOf::AllBut(&agent))?.is_none(),
+            Reviewers::Several => false,
+        })
+    }
+
+    /// A task in review that nobody who is there could review.
+    fn unreviewable(&self) -> Result<Option<Task>, Refusal> {
+        if self.board.counts.of(TaskState::Review) == 0 {
+            return Ok(None);
+        }
+        match self.possible_reviewers()? {
+            Reviewers::Nobody => self.first_review(WorkOf::Anybody),
+            Reviewers::One(agent) => self.first_review(WorkOf::Only(&agent)),
+            Reviewers::Several => Ok(None),
+        }
+    }
+
+    fn first_review(&self, work_of: WorkOf<'_>) -> Result<Option<Task>, Refusal> {
+        Ok(self.store.reviews(ReviewFilter { work_of, specialty: None }, None, 1)?.pop())
+    }
+
+    /// Which agents are there: any of them may review, but not its own work.
+    fn possible_reviewers(&self) -> Result<Reviewers, Refusal> {
+        let mut first: Option<AgentId> = None;
+        for session in self.store.sessions(SessionsOf::Live, WORKERS_ASKED)? {
+            if session.status(self.dial.wall) != SessionStatus::Active {
+                // Those that follow have been silent for longer.
+                break;
+            }
+            match &first {
+                Some(agent) if *agent != session.agent => return Ok(Reviewers::Several),
+                Some(_) => {}
+                None => first = Some(session.agent),
             }
         }
-        Ok(true)
+        Ok(first.map_or(Reviewers::Nobody, Reviewers::One))
     }
 
     /// True when some task is offered that asks for no specialty, or for one that a worker aboard has; also while nobody is

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::conformance_signals as signals;
-use super::contract::{Access, Kept, LeasesOf, Neighbour, OfferPlace, Offers, Request, SessionsOf, Store, TaskFilter};
+use super::contract::{
+    Access, Kept, LeasesOf, Neighbour, OfferPlace, Offers, Request, ReviewFilter, ReviewPlace, SessionsOf, Store,
+    TaskFilter, WorkOf,
+};
 use super::error::StoreError;
 use super::samples::{agent, attempt, begun, board, event, full_task, parse, put_lease, read, session, stored, write};
 use crate::domain::agent::Agent;
@@ -16,7 +19,7 @@ use crate::domain::profile::Profile;
 use crate::domain::rank;
 use crate::domain::session::{Ending, Session};
 use crate::domain::task::tests::open_task;
-use crate::domain::task::{Reservation, Returned, Task, TaskKey, TaskState, TaskTexts};
+use crate::domain::task::{Reservation, Returned, Task, TaskKey, TaskState, TaskTexts, WaitFor, Waiting};
 use crate::domain::time::{LeaseTime, Millis};
 use crate::domain::verdict::{Decision, Verdict};
 
@@ -36,6 +39,7 @@ pub(crate) const CHECKS: &[Check] = &[
     filters,
     offers,
     queues,
+    reviews,
     edges,
     leases,
     attempts,
@@ -273,6 +277,48 @@ fn queues(store: &mut dyn Store) {
         assert_eq!(until.map(|until| t.next_reservation(until)).transpose()?.flatten(), None, "it has ended by then");
         assert_eq!((names(t.finished(9)?), names(t.finished(1)?)), ("dcb".into(), "d".into()), "last changed first");
         assert_eq!(names(t.stranding(9)?), "c");
+        Ok(())
+    });
+}
+
+fn reviews(store: &mut dyn Store) {
+    let handed_in = |module: &str, priority, at, by: &str| Task {
+        state: TaskState::Review,
+        priority,
+        changed_at: Millis(at),
+        last_agent: Some(parse(by)),
+        ..open_task(0, module)
+    };
+    let waiting = |module: &str, what| Task {
+        state: TaskState::Waiting,
+        waiting: Some(Waiting { what, since: Millis(1), reason: String::new() }),
+        ..open_task(0, module)
+    };
+    write(begun(store), |t| {
+        stored(t, handed_in("a", 2, 7, "ann"))?;
+        stored(t, handed_in("b", 0, 9, "ann"))?;
+        stored(t, Task { specialty: Some(parse("docs")), ..handed_in("c", 2, 5, "ben") })?;
+        stored(t, handed_in("d", 2, 7, "ben"))?;
+        stored(t, waiting("e", WaitFor::Answer))?;
+        stored(t, waiting("f", WaitFor::Pause))?;
+        stored(t, waiting("g", WaitFor::External)).map(drop)
+    });
+    let names = |tasks: Vec<Task>| tasks.iter().map(|task| task.module.to_string()).collect::<String>();
+    read(store, |t| {
+        let all = t.reviews(ReviewFilter::default(), None, 9)?;
+        assert_eq!(names(all.clone()), "bcad", "most urgent first, of equals the one that changed first");
+        for (at, last) in all.iter().enumerate() {
+            let place = ReviewPlace { priority: last.priority, changed_at: last.changed_at, key: last.key };
+            let rest: Vec<Task> = all[at + 1..].iter().take(2).cloned().collect();
+            assert_eq!(names(t.reviews(ReviewFilter::default(), Some(place), 2)?), names(rest));
+        }
+        let (ann, docs) = (parse("ann"), parse("docs"));
+        let of = |work_of| ReviewFilter { work_of, ..ReviewFilter::default() };
+        assert_eq!(names(t.reviews(of(WorkOf::Only(&ann)), None, 9)?), "ba");
+        assert_eq!(names(t.reviews(of(WorkOf::AllBut(&ann)), None, 9)?), "cd");
+        let of_docs = ReviewFilter { specialty: Some(&docs), ..ReviewFilter::default() };
+        assert_eq!(names(t.reviews(of_docs, None, 9)?), "c");
+        assert_eq!((names(t.paused(9)?), names(t.paused(1)?)), ("fg".into(), "f".into()));
         Ok(())
     });
 }

@@ -162,6 +162,38 @@ pub struct OfferPlace {
     pub key: TaskKey,
 }
 
+/// Whose submissions to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkOf<'a> {
+    /// Everybody's.
+    #[default]
+    Anybody,
+    /// Those of this agent.
+    Only(&'a AgentId),
+    /// All but those of this agent.
+    AllBut(&'a AgentId),
+}
+
+/// Which tasks in review to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReviewFilter<'a> {
+    /// Whose work.
+    pub work_of: WorkOf<'a>,
+    /// Of this specialty; none does not limit.
+    pub specialty: Option<&'a Specialty>,
+}
+
+/// A place in the order of tasks in review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReviewPlace {
+    /// The priority of the last one seen.
+    pub priority: u8,
+    /// When it changed last.
+    pub changed_at: Millis,
+    /// Its key.
+    pub key: TaskKey,
+}
+
 /// Labels of a task.
 pub type Labels = BTreeMap<String, String>;
 
@@ -185,6 +217,10 @@ pub trait Tasks {
     fn tasks(&self, filter: &TaskFilter, after: Option<TaskKey>, limit: usize) -> Kept<Vec<Task>>;
     /// Tasks that are offered, in the order of `offers`, after a place in it.
     fn offers(&self, offers: Offers<'_>, after: Option<OfferPlace>, limit: usize) -> Kept<Vec<Task>>;
+    /// Tasks in review after a place, most urgent first, of equals the one that changed first.
+    fn reviews(&self, filter: ReviewFilter<'_>, after: Option<ReviewPlace>, limit: usize) -> Kept<Vec<Task>>;
+    /// Tasks that wait for something other than an answer, oldest first.
+    fn paused(&self, limit: usize) -> Kept<Vec<Task>>;
     /// The specialties of offered tasks, each once, by name.
     fn offered_specialties(&self, limit: usize) -> Kept<Vec<Specialty>>;
     /// Tasks kept for an agent, oldest first.

@@ -10,7 +10,8 @@ use std::panic::resume_unwind;
 use super::contract::{
     Access, Agents, Archive, Archives, Attempts, Audits, Boards, Cursors, Events, Graph, Handoffs, HeldScopes, Kept,
     Labels, Leases, LeasesOf, Neighbour, NoticeFilter, Notices, OfferPlace, Offers, Preflights, QuestionFilter,
-    Questions, Request, Requests, Sessions, SessionsOf, Store, TaskFilter, Tasks, Transaction,
+    Questions, Request, Requests, ReviewFilter, ReviewPlace, Sessions, SessionsOf, Store, TaskFilter, Tasks,
+    Transaction,
 };
 use super::error::StoreError;
 use crate::domain::agent::Agent;
@@ -171,6 +172,8 @@ pass_on! {
         change put_texts(key: TaskKey, texts: &TaskTexts) -> ();
         look tasks(filter: &TaskFilter, after: Option<TaskKey>, limit: usize) -> Vec<Task>;
         look offers(offers: Offers<'_>, after: Option<OfferPlace>, limit: usize) -> Vec<Task>;
+        look reviews(filter: ReviewFilter<'_>, after: Option<ReviewPlace>, limit: usize) -> Vec<Task>;
+        look paused(limit: usize) -> Vec<Task>;
         look offered_specialties(limit: usize) -> Vec<Specialty>;
         look reserved_for(agent: &AgentId, limit: usize) -> Vec<Task>;
         look next_reservation(now: LeaseTime) -> Option<LeaseTime>;

@@ -33,6 +33,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { change: Change::Additive, sql: include_str!("format_1.sql") },
     Migration { change: Change::Additive, sql: include_str!("format_2.sql") },
     Migration { change: Change::Additive, sql: include_str!("format_3.sql") },
+    Migration { change: Change::Additive, sql: include_str!("format_4.sql") },
 ];
 
 /// The format of the database behind `connection`. Refuses a file that is not a board.

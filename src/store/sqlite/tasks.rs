@@ -8,7 +8,7 @@ use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::rank;
 use crate::domain::task::{Candidates, Reservation, Task, TaskKey, TaskState, TaskTexts, Waiting};
 use crate::domain::time::{LeaseTime, Millis};
-use crate::store::contract::{Kept, Labels, OfferPlace, Offers, TaskFilter, Tasks};
+use crate::store::contract::{Kept, Labels, OfferPlace, Offers, ReviewFilter, ReviewPlace, TaskFilter, Tasks, WorkOf};
 
 /// A constant query over all columns of a task, in the order that [`task`] reads.
 macro_rules! select {
@@ -92,6 +92,14 @@ const OFFERS_OF: &str = select!(
     "INDEXED BY offers_by_specialty WHERE t.offered = 1 AND t.specialty IS ?4 \
      AND (t.score < ?1 OR (t.score = ?1 AND t.key > ?2)) ORDER BY t.score DESC, t.key LIMIT ?3"
 );
+// ?1 to ?3 the place, ?4 limit, ?5 specialty, ?6 only of this agent, ?7 of all but this one.
+const REVIEWS: &str = select!(
+    "INDEXED BY reviews WHERE t.state = 'review' AND (t.priority, t.changed_at, t.key) > (?1, ?2, ?3) \
+     AND (?5 IS NULL OR t.specialty = ?5) AND (?6 IS NULL OR t.last_agent = ?6) AND (?7 IS NULL OR t.last_agent IS NOT ?7) \
+     ORDER BY t.priority, t.changed_at, t.key LIMIT ?4"
+);
+const PAUSED: &str =
+    select!("INDEXED BY paused WHERE t.state = 'waiting' AND t.wait_for <> 'answer' ORDER BY t.key LIMIT ?1");
 const NEXT_SPECIALTY: &str = "SELECT specialty FROM tasks INDEXED BY offers_by_specialty \
      WHERE offered = 1 AND specialty > ?1 ORDER BY specialty LIMIT 1";
 const RESERVED: &str = select!("INDEXED BY reserved WHERE t.reserved_for = ?1 ORDER BY t.key LIMIT ?2");
@@ -285,6 +293,22 @@ impl Tasks for SqliteTransaction<'_> {
                 self.all(OFFERS_OF, params![place.score, place.key.0, limit(most), specialty], task)
             }
         }
+    }
+
+    fn reviews(&self, filter: ReviewFilter<'_>, after: Option<ReviewPlace>, most: usize) -> Kept<Vec<Task>> {
+        let after =
+            after.map_or((-1, i64::MIN, 0), |place| (i64::from(place.priority), place.changed_at.0, place.key.0));
+        let (only, all_but) = match filter.work_of {
+            WorkOf::Anybody => (None, None),
+            WorkOf::Only(agent) => (Some(agent.as_str()), None),
+            WorkOf::AllBut(agent) => (None, Some(agent.as_str())),
+        };
+        let specialty = filter.specialty.map(Specialty::as_str);
+        self.all(REVIEWS, params![after.0, after.1, after.2, limit(most), specialty, only, all_but], task)
+    }
+
+    fn paused(&self, most: usize) -> Kept<Vec<Task>> {
+        self.all(PAUSED, [limit(most)], task)
     }
 
     fn offered_specialties(&self, most: usize) -> Kept<Vec<Specialty>> {

@@ -1,0 +1,3 @@
+-- What decides is found in its order: the most urgent review, and what waits for something other than an answer.
+CREATE INDEX reviews ON tasks (priority, changed_at, key) WHERE state = 'review';
+CREATE INDEX paused ON tasks (key) WHERE state = 'waiting' AND wait_for <> 'answer';
