@@ -121,6 +121,12 @@ impl Turn<'_> {
                 // Only to say so: nothing is refused here.
                 self.refuse_overlap(&task, Overlapping::Allow)?;
             }
+            if task.reservation.as_ref().is_some_and(|kept| kept.is_released_by(&agent_id, self.dial.lease)) {
+                self.warn(format!(
+                    "{} was released by {agent_id} itself a short while ago; nothing else can be claimed",
+                    task.module
+                ));
+            }
             let lease = self.grant(&task, wish)?;
             return Ok(Answer::done(self.look().claim_view(&lease, false)?));
         }
@@ -248,7 +254,7 @@ impl Turn<'_> {
                 .detail("unmet_dependencies", unmet));
         }
         match &task.reservation {
-            Some(kept) if kept.until > self.dial.lease && Some(&kept.agent) != self.actor.agent_id() => {
+            Some(kept) if kept.excludes(self.actor.agent_id(), self.dial.lease) => {
                 let until = self.dial.shown(kept.until);
                 Err(Refusal::new(Code::Reserved, format!("{module} is kept for {} until {until}", kept.agent))
                     .hint("callboard claim-next")

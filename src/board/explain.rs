@@ -101,8 +101,7 @@ impl Look<'_> {
             }
         }
         if let Some(kept) = &task.reservation
-            && kept.until > self.dial.lease
-            && Some(&kept.agent) != self.actor.agent_id()
+            && kept.excludes(self.actor.agent_id(), self.dial.lease)
         {
             list.push(format!("kept for {} until {}", kept.agent, self.dial.shown(kept.until)));
         }

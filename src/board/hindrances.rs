@@ -156,7 +156,7 @@ impl Look<'_> {
                     until: Some(holder.expires_at),
                     ..hindrance("overlap", Some(&task.module))
                 });
-            } else if let Some(kept) = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease) {
+            } else if let Some(kept) = task.reserved(self.dial.lease) {
                 let until = Some(self.dial.shown(kept.until));
                 list.push(WaitingOn {
                     by: Some(kept.agent.to_string()),

@@ -178,7 +178,7 @@ impl Look<'_> {
         Ok(match handoff.kind {
             HandoffKind::Review => self.hindrance_to_review(&task, Some(&agent.id))?.is_none(),
             HandoffKind::Takeover => {
-                let kept = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease);
+                let kept = task.reserved(self.dial.lease);
                 task.offered && kept.is_none_or(|kept| kept.agent == agent.id) && !self.is_at_limit(agent)?
             }
         })

@@ -1,10 +1,11 @@
 //! What decides is found however many rows stand before it. For tests.
 
 use super::caller::Caller;
+use super::claims::Wish;
 use super::mutation::Answer;
 use super::next_action::Action;
 use super::questions::NewQuestion;
-use super::stage::{Stage, claim, finish, new_task, parse, person, registration, reviewer};
+use super::stage::{Guards, Stage, claim, claim_next, finish, new_task, parse, person, registration, reviewer};
 use super::tasks::NewTask;
 use super::views::ClaimView;
 use crate::domain::agent::Role;
@@ -89,4 +90,34 @@ fn a_review_that_only_its_author_could_take_is_told() {
     let told = is_told().expect("nobody is left for the work of ann");
     assert!(told.what.starts_with("of-ann0 "), "{told:?}");
     assert!(!stage.look(&person(), |look| look.is_stalled()), "she can review the work of ben");
+}
+
+#[test]
+fn what_an_agent_has_just_released_it_gets_last() {
+    let stage = Stage::new(Profile::Balanced);
+    let (ann, ben) = (stage.register(registration("ann", "main")).1, stage.register(registration("ben", "main")).1);
+    for (module, priority) in [("first", 0), ("second", 2)] {
+        stage.add(NewTask { priority, ..new_task(module) });
+    }
+    let release = |caller: &Caller, module: &str| {
+        stage.act(caller, |turn| turn.release(&parse(module), "not mine").map(drop)).expect("released");
+    };
+    assert_eq!(claim_next(&stage, &ann).expect("claimed"), Some("first".to_owned()));
+    release(&ann, "first");
+    assert_eq!(recommended(&stage, &ann), (Action::Claim, Some(parse("second"))));
+    assert_eq!(claim_next(&stage, &ann).expect("claimed"), Some("second".to_owned()));
+    release(&ann, "second");
+    let claimed = stage
+        .act_guarded(&ann, &Guards::default(), |turn| turn.claim_next(&Wish::default()).map(|_| Answer::done(())))
+        .expect("claimed");
+    assert!(claimed.warnings.iter().any(|line| line.contains("was released by ann itself")), "there is nothing else");
+    release(&ann, "first");
+    assert_eq!(claim_next(&stage, &ben).expect("claimed"), Some("first".to_owned()), "others are not kept from it");
+    stage.pass(199);
+    stage.pass(199);
+    stage.pass(199);
+    stage.pass(199);
+    stage.pass(199);
+    release(&ben, "first");
+    assert_eq!(recommended(&stage, &ann), (Action::Claim, Some(parse("first"))), "one lease length later by rank");
 }

@@ -215,17 +215,28 @@ pub fn commit<T: Serialize + DeserializeOwned>(
         }
         Err(refusal) => {
             drop(transaction);
+            // What fails here must not hide the refusal itself.
+            let mut failed = None;
             if matches!(refusal.code, Code::StaleLease | Code::StaleSession)
                 && let Some(late) = &order.late
             {
-                record_late(store, order, late)?.iter().for_each(&ring);
+                match record_late(store, order, late) {
+                    Ok(pulse) => pulse.iter().for_each(&ring),
+                    Err(error) => failed = Some(format!("your result could not be kept: {}", error.refusal.message)),
+                }
             }
             // Else a board on which everything is refused would stand still, and nothing on it would ever run out.
             let by_rule = matches!(refusal.code.exit(), Exit::Refused | Exit::Taken | Exit::Stale);
             if by_rule && order.moment.wall.since(recorded_at).abs() >= RECORD_AFTER_MS {
-                ring(&record_clock(store, order)?);
+                match record_clock(store, order) {
+                    Ok(pulse) => ring(&pulse),
+                    Err(error) => failed = Some(format!("the clock could not be recorded: {}", error.refusal.message)),
+                }
             }
-            Err(refused(refusal))
+            Err(refused(match failed {
+                Some(warning) => Refusal { message: format!("{} ({warning})", refusal.message), ..refusal },
+                None => refusal,
+            }))
         }
     }
 }

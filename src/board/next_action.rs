@@ -287,8 +287,8 @@ impl Look<'_> {
                     Returned::ChangesRequested => (Action::Rework, self.requested_changes(&task)?),
                     Returned::Answered => (Action::Answered, self.last_answer(&task)?),
                     Returned::Unblocked => (Action::Answered, "its pause has ended; it is kept for you".to_owned()),
-                    // It is found among the handoffs, with its bundle.
-                    Returned::HandedOver => continue,
+                    // It is found among the handoffs, with its bundle; what was released is claimed last.
+                    Returned::HandedOver | Returned::Released => continue,
                 };
                 let command = format!("callboard claim {}{}", task.module, self.caller());
                 return Ok(Some(NextAction::new(action, reason).about(&task.module).with(command)));

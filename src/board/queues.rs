@@ -33,6 +33,8 @@ pub struct Candidates {
     agent: Agent,
     now: LeaseTime,
     returned: Option<VecDeque<Task>>,
+    /// What the agent has just released: offered when there is nothing else.
+    released: VecDeque<Task>,
     streams: Vec<Stream>,
     seen: HashSet<TaskKey>,
     only: Option<Specialty>,
@@ -99,11 +101,11 @@ impl Candidates {
         if only.is_none() {
             streams.push(Stream::new(Of::All, 0));
         }
-        Self { agent, now, returned: None, streams, seen: HashSet::new(), only }
+        Self { agent, now, returned: None, released: VecDeque::new(), streams, seen: HashSet::new(), only }
     }
 
-    /// The next one, or none. Tasks that are kept for another agent are passed over; what came back to this agent is
-    /// first.
+    /// The next one, or none. Tasks that are reserved for another agent are passed over; what came back to this agent is
+    /// first, and what it has just released is last.
     pub fn next(&mut self, store: &dyn Transaction) -> Result<Option<Task>, Refusal> {
         if self.returned.is_none() {
             let back = store.reserved_for(&self.agent.id, RETURNED_MOST)?;
@@ -120,10 +122,20 @@ impl Candidates {
             }
             let best =
                 self.streams.iter_mut().filter(|stream| !stream.waiting.is_empty()).max_by_key(|stream| stream.rank());
-            let Some(task) = best.and_then(|stream| stream.waiting.pop_front()) else { return Ok(None) };
-            if self.is_open_to_agent(&task) && self.seen.insert(task.key) {
-                return Ok(Some(task));
+            let Some(task) = best.and_then(|stream| stream.waiting.pop_front()) else {
+                return Ok(self.released.pop_front());
+            };
+            let reservation = task.reservation.as_ref();
+            if reservation.is_some_and(|kept| kept.excludes(Some(&self.agent.id), self.now))
+                || !self.seen.insert(task.key)
+            {
+                continue;
             }
+            if reservation.is_some_and(|kept| kept.is_released_by(&self.agent.id, self.now)) {
+                self.released.push_back(task);
+                continue;
+            }
+            return Ok(Some(task));
         }
     }
 
@@ -132,10 +144,6 @@ impl Candidates {
             (Some(only), Some(specialty)) => only == specialty,
             _ => true,
         }
-    }
-
-    fn is_open_to_agent(&self, task: &Task) -> bool {
-        task.reservation.as_ref().is_none_or(|kept| kept.agent == self.agent.id || kept.until <= self.now)
     }
 }
 

@@ -237,7 +237,7 @@ impl Look<'_> {
         let needed = self.store.dependencies(task.key)?;
         let module = |neighbour: &Neighbour| neighbour.module.clone();
         let waiting = task.waiting.as_ref();
-        let kept = task.reservation.as_ref().filter(|kept| kept.until > self.dial.lease);
+        let kept = task.reserved(self.dial.lease);
         Ok(TaskView {
             module: task.module.clone(),
             title: task.title.clone(),

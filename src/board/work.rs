@@ -88,6 +88,8 @@ impl Turn<'_> {
         let event = match kind {
             LeaseKind::Work => {
                 task.step(Step::Release, self.now())?;
+                // Else its own next claim would give it back at once.
+                self.reserve(&mut task, Some(lease.agent.clone()), Returned::Released)?;
                 EventKind::Released
             }
             LeaseKind::Review => EventKind::ReviewReleased,

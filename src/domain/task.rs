@@ -57,6 +57,8 @@ words! {
         Answered = "answered",
         /// Its holder handed it to this agent.
         HandedOver = "handed_over",
+        /// This agent released it: others get it first.
+        Released = "released",
     }
 }
 
@@ -198,7 +200,8 @@ pub struct Waiting {
     pub reason: String,
 }
 
-/// A task that came back is kept for its last agent for one lease length.
+/// What an agent has to do with a task that came back, for one lease length: it is reserved for the agent, or the agent has
+/// just released it and gets it last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// The agent.
@@ -207,6 +210,18 @@ pub struct Reservation {
     pub until: LeaseTime,
     /// Why it came back.
     pub why: Returned,
+}
+
+impl Reservation {
+    /// Whether `agent` cannot have the task now because it is reserved for another.
+    pub fn excludes(&self, agent: Option<&AgentId>, now: LeaseTime) -> bool {
+        self.why != Returned::Released && self.until > now && agent != Some(&self.agent)
+    }
+
+    /// Whether `agent` released the task less than one lease length ago.
+    pub fn is_released_by(&self, agent: &AgentId, now: LeaseTime) -> bool {
+        self.why == Returned::Released && self.until > now && *agent == self.agent
+    }
 }
 
 /// The long texts of a task, kept beside it so that lists never read them.
@@ -219,6 +234,11 @@ pub struct TaskTexts {
 }
 
 impl Task {
+    /// Its reservation, if one is in force now.
+    pub fn reserved(&self, now: LeaseTime) -> Option<&Reservation> {
+        self.reservation.as_ref().filter(|reservation| reservation.excludes(None, now))
+    }
+
     /// True for an open task whose dependencies are all done.
     pub fn is_ready(&self) -> bool {
         self.state == TaskState::Open && self.unmet == 0

@@ -13,8 +13,6 @@ use crate::app::App;
 use crate::board::guard::{CheckedPath, OwnScope, PathVerdict};
 use crate::board::mutation::{Answer, Refused};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::scope::Scope;
-use crate::domain::text::quoted;
 use crate::workspace::git::Checkout;
 
 /// Ask whether paths may be edited or committed.
@@ -107,7 +105,9 @@ fn complaint(reply: &CheckPathsReply, is_person: bool) -> Option<Refusal> {
         );
         let to = &holder.agent_id;
         let hint = match is_person {
-            true => format!("if that is you: export CALLBOARD_AGENT_ID={to}; else leave it, or git commit --no-verify"),
+            true => format!(
+                "if that is you: export CALLBOARD_AGENT_ID={to}; else leave it, or ask: callboard notify --target agent:{to} --message TEXT"
+            ),
             false => format!("leave it, or ask: callboard notify --target agent:{to} --message TEXT"),
         };
         return Some(Refusal::new(Code::PathHeld, message).hint(hint).holder(holder));
@@ -117,19 +117,8 @@ fn complaint(reply: &CheckPathsReply, is_person: bool) -> Option<Refusal> {
         None => (format!("{} is in no lease: you hold none", checked.path), "callboard claim-next".to_owned()),
         Some(own) => (
             format!("{} is outside of the paths of {}", checked.path, own.module),
-            // A list replaces the old one.
-            format!(
-                "leave it, or take it in: callboard edit-task {} --force --owned-paths {}",
-                own.module,
-                quoted(
-                    &own.owned_paths
-                        .iter()
-                        .map(Scope::as_str)
-                        .chain([checked.path.as_str()])
-                        .collect::<Vec<_>>()
-                        .join(",")
-                )
-            ),
+            // Never the way round the guard: who plans decides what belongs to a task.
+            "leave it, or ask for it: callboard notify --target humans --message TEXT".to_owned(),
         ),
     };
     Some(Refusal::new(Code::OutsideScope, message).hint(hint))

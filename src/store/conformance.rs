@@ -262,6 +262,8 @@ fn queues(store: &mut dyn Store) {
     let kept = || Some(Reservation { agent: parse("ann"), until: LeaseTime(9), why: Returned::ChangesRequested });
     write(begun(store), |t| {
         stored(t, Task { reservation: kept(), ..open_task(0, "a") })?;
+        let released = kept().map(|kept| Reservation { why: Returned::Released, until: LeaseTime(5), ..kept });
+        stored(t, Task { reservation: released, ..open_task(0, "e") })?;
         stored(t, Task { state: TaskState::Done, changed_at: Millis(1), ..open_task(0, "b") })?;
         stored(t, Task { state: TaskState::Failed, changed_at: Millis(3), held_up: 2, ..open_task(0, "c") })?;
         stored(t, Task { state: TaskState::Cancelled, changed_at: Millis(3), ..open_task(0, "d") }).map(drop)

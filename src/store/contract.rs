@@ -223,7 +223,7 @@ pub trait Tasks {
     fn paused(&self, limit: usize) -> Kept<Vec<Task>>;
     /// The specialties of offered tasks, each once, by name.
     fn offered_specialties(&self, limit: usize) -> Kept<Vec<Specialty>>;
-    /// Tasks kept for an agent, oldest first.
+    /// Tasks reserved for an agent, oldest first; not those that it released.
     fn reserved_for(&self, agent: &AgentId, limit: usize) -> Kept<Vec<Task>>;
     /// The first end after `now` of a time for which a task is kept.
     fn next_reservation(&self, now: LeaseTime) -> Kept<Option<LeaseTime>>;

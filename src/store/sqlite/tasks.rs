@@ -102,9 +102,10 @@ const PAUSED: &str =
     select!("INDEXED BY paused WHERE t.state = 'waiting' AND t.wait_for <> 'answer' ORDER BY t.key LIMIT ?1");
 const NEXT_SPECIALTY: &str = "SELECT specialty FROM tasks INDEXED BY offers_by_specialty \
      WHERE offered = 1 AND specialty > ?1 ORDER BY specialty LIMIT 1";
-const RESERVED: &str = select!("INDEXED BY reserved WHERE t.reserved_for = ?1 ORDER BY t.key LIMIT ?2");
+const RESERVED: &str =
+    select!("INDEXED BY reserved WHERE t.reserved_for = ?1 AND t.reserved_why <> 'released' ORDER BY t.key LIMIT ?2");
 const NEXT_RESERVATION: &str = "SELECT reserved_until FROM tasks INDEXED BY reservation_ends \
-     WHERE reserved_for IS NOT NULL AND reserved_until > ?1 ORDER BY reserved_until LIMIT 1";
+     WHERE reserved_for IS NOT NULL AND reserved_until > ?1 AND reserved_why <> 'released' ORDER BY reserved_until LIMIT 1";
 const FINISHED: &str = select!(
     "INDEXED BY finished WHERE t.state IN ('done', 'failed', 'cancelled') ORDER BY t.changed_at DESC, t.key DESC LIMIT ?1"
 );
