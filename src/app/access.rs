@@ -1,7 +1,7 @@
 //! One operation on one board: the order of every change and of every look.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::backup::refuse_copy;
@@ -24,6 +24,7 @@ use crate::domain::time::Millis;
 use crate::intake::scan::Progress;
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::Entropy;
+use crate::platform::file;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
 use crate::projection::render::Drawing;
@@ -253,8 +254,7 @@ impl App {
     /// The same for a look. After a crash the journal must be rolled back, which readers cannot do side by side.
     pub(super) fn locked_to_read(&self, host: &Host) -> Result<(Place, Held), Refusal> {
         let (place, held) = self.locked(Share::Readers, host)?;
-        let journal = place.plan.join("coordination.db-journal");
-        if std::fs::metadata(journal).is_ok_and(|meta| meta.len() > 0) {
+        if std::fs::metadata(journal(&place)).is_ok_and(|meta| meta.len() > 0) {
             drop(held);
             return self.locked(Share::Writer, host);
         }
@@ -265,6 +265,12 @@ impl App {
     pub(super) fn store(&self, place: &Place, held: &Held) -> Result<SqliteStore, Refusal> {
         let path = place.database();
         let options = self.open_options(place);
+        if held.fence().is_some() && place.is_mounted(&self.settings)? {
+            // SQLite takes a database that is longer than the system says for damaged, and a journal that a dead holder left
+            // must not look empty.
+            file::forget_cached(&path);
+            file::forget_cached(&journal(place));
+        }
         if held.fence().is_some() && is_wal(&path) {
             let message = format!("{} has a write-ahead log, which shared storage breaks", path.display());
             return Err(Refusal::new(Code::WrongPlace, message).hint(
@@ -320,6 +326,10 @@ impl App {
 
 pub(super) fn unread(refusal: Refusal) -> Refused {
     Refused { refusal, revision: None }
+}
+
+fn journal(place: &Place) -> PathBuf {
+    place.plan.join("coordination.db-journal")
 }
 
 fn lost(place: &Place) -> Refusal {

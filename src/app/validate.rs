@@ -64,14 +64,17 @@ impl App {
         let mut pause = Duration::from_secs(1);
         loop {
             let audit = self.audit_once()?;
-            if audit.drifts.is_empty()
-                || until.is_over()
-                || !self.place().and_then(|place| place.is_mounted(&self.settings)).map_err(unread)?
-            {
+            if audit.drifts.is_empty() || until.is_over() {
+                return Ok(audit);
+            }
+            let place = self.place().map_err(unread)?;
+            if !place.is_mounted(&self.settings).map_err(unread)? {
                 return Ok(audit);
             }
             until.nap(pause);
             pause = (pause * 2).min(MAX_PAUSE);
+            let desk = self.desk(&place, &self.host().map_err(unread)?).map_err(unread)?;
+            desk.forget_cached(audit.drifts.iter().map(|drift| drift.page.as_str()));
         }
     }
 

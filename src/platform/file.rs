@@ -341,6 +341,7 @@ pub fn remove(path: &Path) -> Result<(), PlatformError> {
 pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PlatformError> {
     match options().read(true).open(path) {
         Ok(file) => {
+            revalidate(&file);
             let long = file.metadata().map_or(0, |meta| meta.len());
             let mut content = Vec::with_capacity(usize::try_from(long.min(most)).unwrap_or(0) + 1);
             file.take(most).read_to_end(&mut content).map_err(PlatformError::file("read", path))?;
@@ -367,6 +368,27 @@ pub fn make_directory(path: &Path) -> Result<bool, PlatformError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(PlatformError::file("create", path)(error)),
     }
+}
+
+/// Has the system ask the storage for the attributes of an open file. Through a mount it may otherwise know a length from
+/// before another host changed the file, and cut to that length whatever is read. Where it cannot, nothing is lost but that.
+pub fn revalidate(file: &File) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let _ = statx(file, "", AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = file.metadata();
+}
+
+/// Has the system forget what it has cached of a file that another host may have changed: its attributes and its content. A
+/// file that is not there is left alone.
+pub fn forget_cached(path: &Path) {
+    let Ok(file) = options().read(true).open(path) else { return };
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    revalidate(&file);
 }
 
 /// True when the open file is the one that has the name now: a lock on a file that was replaced protects nothing.

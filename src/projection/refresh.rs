@@ -70,6 +70,12 @@ impl Desk {
         self.plan.join("templates")
     }
 
+    /// Has the system read the marker and the named files of the plan directory anew, instead of from the cache of a mount.
+    pub fn forget_cached<'a>(&self, files: impl Iterator<Item = &'a str>) {
+        file::forget_cached(&self.marker());
+        files.for_each(|name| file::forget_cached(&self.plan.join(name)));
+    }
+
     /// What the pages show, if that is known.
     pub fn shown(&self) -> Option<Marker> {
         Marker::read(&self.marker())

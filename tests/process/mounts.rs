@@ -209,3 +209,27 @@ fn a_page_in_the_cache_of_a_mount_is_not_called_edited() {
     let output = here.command(&["validate"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "what was really edited is told: {output:?}");
 }
+
+#[test]
+fn a_database_that_grew_through_another_mount_is_not_called_damaged() {
+    if !is_in_own_namespace("a_database_that_grew_through_another_mount_is_not_called_damaged") {
+        return;
+    }
+    for options in ["", "dcache_timeout=20", "dcache_timeout=60,attr_timeout=60,entry_timeout=60"] {
+        let mounts = Mounts::new(options);
+        let (_first, _second) = (mounts.mount("a"), mounts.mount("b"));
+        let (here, there) = (mounts.host("a"), mounts.host("b"));
+        here.json(&["init"]);
+        let (body, mut stale) = ("x".repeat(20_000), 0);
+        for task in 0..8 {
+            // The other host's system knows the length of the database, which then grows.
+            let length = || std::fs::symlink_metadata(there.root.join("project-plan/coordination.db")).unwrap().len();
+            length();
+            here.json(&["add-task", &format!("t{task}"), "--title", "Long", "--body", &body]);
+            stale += usize::from(length() != std::fs::metadata(mounts.plan("coordination.db")).unwrap().len());
+            assert_eq!(there.json(&["tasks"])["tasks"].as_array().unwrap().len(), task + 1);
+            there.json(&["edit-task", &format!("t{task}"), "--priority", "1"]);
+        }
+        assert!(stale > 0, "no length came from the cache of {options:?}");
+    }
+}
