@@ -109,7 +109,7 @@ impl App {
                 // Somebody who waits for the lock shows what comes of both.
                 if Self::pages_are_due(&place, committed) && !held.is_waited_for() {
                     let picture = self.picture_in(transaction, &place, &host).ok();
-                    first = picture.and_then(|picture| Drawing::begin(picture, place.plan.join("templates")));
+                    first = picture.and_then(|picture| Drawing::begin(picture, self.templates(&place)));
                 }
             };
             // Who waits also looks by itself: a pulse that cannot be written only makes it slower.

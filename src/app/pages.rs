@@ -18,6 +18,7 @@ use crate::platform::file;
 use crate::platform::host::Host;
 use crate::projection::error::ProjectionError;
 use crate::projection::marker::Marker;
+use crate::projection::own_templates::OwnTemplates;
 use crate::projection::refresh::{Desk, Shown, Target};
 use crate::projection::render::Drawing;
 use crate::store::{Access, Store as _, Transaction};
@@ -137,7 +138,12 @@ impl App {
 
     pub(super) fn desk(&self, place: &Place, host: &Host) -> Result<Desk, Refusal> {
         let lock = locks::queue_directory(place, &self.settings)?.join("projection");
-        Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone() })
+        let program = self.settings.program.clone();
+        Ok(Desk { plan: place.plan.clone(), internal: place.internal(), lock, writer: host.id.clone(), program })
+    }
+
+    pub(super) fn templates(&self, place: &Place) -> OwnTemplates {
+        OwnTemplates::new(&place.plan, &self.settings.program)
     }
 }
 

@@ -94,7 +94,7 @@ impl App {
         if group.pages_are_due && !group.held.is_waited_for() {
             let transaction = group.store.begin(Access::Read)?;
             let picture = self.picture_in(&*transaction, &group.place, &group.host).ok();
-            first = picture.and_then(|picture| Drawing::begin(picture, group.place.plan.join("templates")));
+            first = picture.and_then(|picture| Drawing::begin(picture, self.templates(&group.place)));
         }
         group.store.end_group()?;
         let Group { store, held, place, host, pages_are_due, overfull, .. } = group;

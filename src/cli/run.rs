@@ -18,6 +18,7 @@ use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
 use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::platform::probe;
+use crate::projection::own_templates::{self, FILL_TEMPLATE};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -44,6 +45,14 @@ fn run(arguments: &[OsString]) -> Exit {
     {
         // The doctor's second process: whether it gets a lock.
         return if probe::is_free(Path::new(path)) { Exit::Done } else { Exit::Taken };
+    }
+    if let [_, argument] = arguments
+        && argument == FILL_TEMPLATE
+    {
+        // The child that fills a board's own template.
+        let Some(answer) = own_templates::fill_confined(std::io::stdin().lock()) else { return Exit::Refused };
+        Out::new(style(arguments)).print(&answer);
+        return Exit::Done;
     }
     // Help and errors need every subcommand, so then it is parsed again.
     let lazy = |line: &[OsString]| command::lazy(line.iter().map(OsString::as_os_str)).try_get_matches_from(line);

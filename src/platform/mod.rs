@@ -17,4 +17,5 @@ pub mod private;
 pub mod probe;
 pub mod process;
 pub mod program;
+pub mod sandbox;
 pub mod signals;

@@ -1,6 +1,6 @@
 //! Runs other programs: the only place that starts one.
 //!
-//! A program gets a closed environment, no input, and a process group of its own. Its output is read up to a limit, and it
+//! A program gets a closed environment, the input that it is given, and a process group of its own. Its output is read up to a limit, and it
 //! has until a deadline. At the deadline, or when it has printed more than the limit, the whole group is asked to end and
 //! then killed. A descendant that holds the pipe after the program has ended hangs nobody: it is killed with the group.
 //!
@@ -8,7 +8,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -40,6 +40,7 @@ pub struct Program<'a> {
     directory: &'a Path,
     time_limit: Duration,
     output_limit: usize,
+    input: Option<Vec<u8>>,
 }
 
 /// What a program came to.
@@ -70,7 +71,7 @@ impl<'a> Program<'a> {
         output_limit: usize,
     ) -> Self {
         let (arguments, environment) = (Vec::new(), Vec::new());
-        Self { name: program.as_ref(), arguments, environment, directory, time_limit, output_limit }
+        Self { name: program.as_ref(), arguments, environment, directory, time_limit, output_limit, input: None }
     }
 
     /// Adds arguments.
@@ -87,8 +88,15 @@ impl<'a> Program<'a> {
         self
     }
 
+    /// Gives it something to read on standard input, which is else empty.
+    #[must_use]
+    pub fn input(mut self, input: Vec<u8>) -> Self {
+        self.input = Some(input);
+        self
+    }
+
     /// Runs it to its end. None where it could not be started. Fails with `ProgramTimeout` where it was not finished in time.
-    pub fn run(self) -> Result<Option<Output>, PlatformError> {
+    pub fn run(mut self) -> Result<Option<Output>, PlatformError> {
         let deadline = Deadline::after(self.time_limit);
         let Some(mut running) = self.start() else { return Ok(None) };
         let output = running.read(self.output_limit, deadline);
@@ -103,13 +111,20 @@ impl<'a> Program<'a> {
     }
 
     #[expect(clippy::disallowed_methods, reason = "what a program inherits is decided here")]
-    fn start(&self) -> Option<Running> {
+    fn start(&mut self) -> Option<Running> {
         let mut command = Command::new(self.name);
         command.args(&self.arguments).current_dir(self.directory).process_group(0).env_clear();
         command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)))).env("LC_ALL", "C");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().ok()?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input.take()) {
+            // A program that does not read all of it, or has ended, is no error: its output and its status say how it went.
+            std::thread::spawn(move || drop(stdin.write_all(&input)));
+        }
         let output = child.stdout.take().map(OwnedFd::from).map(File::from)?;
         // Else a descendant that holds the pipe would hold the reader.
         let flags = rustix::fs::fcntl_getfl(&output).unwrap_or(rustix::fs::OFlags::empty());
@@ -264,6 +279,16 @@ mod tests {
         let script = format!("trap '' TERM INT HUP; echo $$ >{}; while :; do sleep 1; done", pid.display());
         assert!(shell(&script, Duration::from_millis(300)).is_err());
         assert!(is_gone(pid_in(&pid)));
+    }
+
+    #[test]
+    fn one_that_does_not_read_its_input_hangs_nobody() {
+        let long = vec![b'x'; 1024 * 1024];
+        let here = Path::new("/");
+        let counts = Program::new("wc", here, Duration::from_secs(60), LIMIT).arguments(["-c"]).input(long.clone());
+        assert_eq!(counts.run().expect("in time").expect("started").text.trim_ascii(), b"1048576");
+        let ignores = Program::new("true", here, Duration::from_secs(60), LIMIT).input(long);
+        assert!(ignores.run().expect("in time").expect("started").is_success());
     }
 
     #[test]

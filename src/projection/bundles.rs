@@ -2,14 +2,13 @@
 //!
 //! **Invariants.** The same bundle gives the same bytes. What agents and people wrote stands in fences, as data.
 
-use std::path::Path;
-
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 use similar::{Algorithm, TextDiff};
 
 use super::error::ProjectionError;
+use super::own_templates::OwnTemplates;
 use super::pages::{BUNDLE, BUNDLE_TEMPLATE};
 use super::render::{Rendered, from_template};
 use crate::board::bundles::Bundle;
@@ -39,7 +38,7 @@ struct Filled<'a> {
 
 /// Draws the page of a bundle. A board's own template in `own` comes first. A bundle that cannot be drawn must not keep the
 /// other pages from being shown: it gets a page that says so.
-pub(super) fn draw(page: &BundlePage, own: Option<&Path>, warnings: &mut Vec<String>) -> Rendered {
+pub(super) fn draw(page: &BundlePage, own: Option<&OwnTemplates>, warnings: &mut Vec<String>) -> Rendered {
     let name = file(&page.bundle.module);
     let text = whole(page, own, warnings).unwrap_or_else(|error| {
         let module = &page.bundle.module;
@@ -49,10 +48,9 @@ pub(super) fn draw(page: &BundlePage, own: Option<&Path>, warnings: &mut Vec<Str
     Rendered { name, text }
 }
 
-fn whole(page: &BundlePage, own: Option<&Path>, warnings: &mut Vec<String>) -> Result<String, ProjectionError> {
+fn whole(page: &BundlePage, own: Option<&OwnTemplates>, warnings: &mut Vec<String>) -> Result<String, ProjectionError> {
     let mut text = |bundle: &Bundle, difference| {
-        let value = Value::from(Serde(&Filled { bundle, difference }));
-        from_template(BUNDLE, BUNDLE_TEMPLATE, own, &value, warnings)
+        from_template(BUNDLE, BUNDLE_TEMPLATE, own, &Value::from(Serde(&Filled { bundle, difference })), warnings)
     };
     let difference = match &page.previous {
         Some(previous) => difference(&text(previous, None)?, &text(&page.bundle, None)?),

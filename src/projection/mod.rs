@@ -4,6 +4,7 @@ pub mod bundles;
 pub mod drift;
 pub mod error;
 pub mod marker;
+pub mod own_templates;
 pub mod pages;
 pub mod refresh;
 pub mod render;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::bundles;
 use super::error::ProjectionError;
 use super::marker::{BundleMark, Marker, hash};
+use super::own_templates::OwnTemplates;
 use super::render::{Drawing, Drawn, Rendered, draw};
 use crate::board::inbox::{DIRECTORY, HandoffView};
 use crate::board::pages::Picture;
@@ -38,6 +39,8 @@ pub struct Desk {
     pub lock: PathBuf,
     /// Tells the temporary files of hosts apart.
     pub writer: String,
+    /// This program.
+    pub program: PathBuf,
 }
 
 /// What the pages are to show.
@@ -66,8 +69,8 @@ impl Desk {
     }
 
     /// Where a board keeps templates of its own.
-    pub fn templates(&self) -> PathBuf {
-        self.plan.join("templates")
+    pub fn templates(&self) -> OwnTemplates {
+        OwnTemplates::new(&self.plan, &self.program)
     }
 
     /// Has the system read the marker and the named files of the plan directory anew, instead of from the cache of a mount.

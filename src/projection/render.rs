@@ -2,10 +2,9 @@
 //!
 //! **Invariants.** The same picture gives the same bytes. Whatever is printed is escaped for markdown, so that no
 //! template, built in or a board's own, can let an agent's words open a table cell or a link. Templates run with fuel
-//! and into a bounded output: a board's own template cannot hang a mutation.
+//! and into a bounded output; a board's own template runs in a child besides.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use minijinja::syntax::SyntaxConfig;
@@ -16,6 +15,7 @@ use serde::Serialize;
 use super::bundles;
 use super::error::ProjectionError;
 use super::marker::{Marker, hash};
+use super::own_templates::OwnTemplates;
 use super::pages::{Made, PAGES, Page};
 use crate::board::inbox::HandoffView;
 use crate::board::pages::{AgentView, BoardView, Picture, SessionView};
@@ -24,14 +24,11 @@ use crate::board::stalled::Stalled;
 use crate::board::views::{LeaseView, TaskView};
 use crate::domain::handoff::HandoffKey;
 use crate::domain::text;
-use crate::platform::file;
 
 /// How many steps a template may take.
 const FUEL: u64 = 200_000;
 /// How long a page may be, in bytes; the built-in ones stay far below.
 const PAGE_MOST: usize = 256 * 1024;
-/// How long a board's own template may be, in bytes.
-const TEMPLATE_MOST: u64 = 64 * 1024;
 
 /// A page with its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +57,7 @@ pub struct Drawing(JoinHandle<Result<Drawn, ProjectionError>>);
 
 impl Drawing {
     /// Begins to draw. None where no thread can be had.
-    pub fn begin(picture: Picture, templates: PathBuf) -> Option<Self> {
+    pub fn begin(picture: Picture, templates: OwnTemplates) -> Option<Self> {
         std::thread::Builder::new().spawn(move || draw(&picture, &templates)).ok().map(Self)
     }
 
@@ -72,9 +69,8 @@ impl Drawing {
 
 /// Draws every page. A board's own template in `templates` comes first; where it fails the built-in one is used, and
 /// the warnings say what was wrong.
-pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionError> {
+pub fn draw(picture: &Picture, templates: &OwnTemplates) -> Result<Drawn, ProjectionError> {
     let value = Value::from(Serde(picture));
-    let own = Some(templates).filter(|templates| templates.is_dir());
     let (mut pages, mut warnings) = (Vec::with_capacity(PAGES.len()), Vec::new());
     for page in PAGES {
         let text = match page.made {
@@ -84,12 +80,12 @@ pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionErro
                 Some(preflight) => preflight_json(preflight),
                 None => continue,
             },
-            Made::Template(built_in) => from_template(page, built_in, own, &value, &mut warnings)?,
+            Made::Template(built_in) => from_template(page, built_in, Some(templates), &value, &mut warnings)?,
         };
         pages.push(Rendered { name: page.name.to_owned(), text });
     }
     for bundle in &picture.bundles {
-        pages.push(bundles::draw(bundle, own, &mut warnings));
+        pages.push(bundles::draw(bundle, Some(templates), &mut warnings));
     }
     let marker = Marker {
         generation: picture.board.generation.clone(),
@@ -108,35 +104,18 @@ pub fn draw(picture: &Picture, templates: &Path) -> Result<Drawn, ProjectionErro
 pub(super) fn from_template(
     page: Page,
     built_in: &str,
-    own: Option<&Path>,
+    own: Option<&OwnTemplates>,
     value: &Value,
     warnings: &mut Vec<String>,
 ) -> Result<String, ProjectionError> {
-    match own.and_then(|own| own_template(page, own, value, warnings)) {
+    match own.and_then(|own| own.fill(page, value, warnings)) {
         Some(text) => Ok(text),
         None => fill(page, built_in, value).map_err(|reason| ProjectionError::Template { page: page.name, reason }),
     }
 }
 
-fn own_template(page: Page, templates: &Path, value: &Value, warnings: &mut Vec<String>) -> Option<String> {
-    let path = templates.join(format!("{}.j2", page.name));
-    let source = match file::read(&path, TEMPLATE_MOST) {
-        Ok(source) => String::from_utf8(source?).ok()?,
-        Err(error) => {
-            warnings.push(format!("{error}; the built-in template is used"));
-            return None;
-        }
-    };
-    match fill(page, &source, value) {
-        Ok(text) => Some(text),
-        Err(reason) => {
-            warnings.push(format!("{}: {reason}; the built-in template is used", path.display()));
-            None
-        }
-    }
-}
-
-fn fill(page: Page, source: &str, value: &Value) -> Result<String, Box<str>> {
+/// Fills a template. A source that is not built in is only filled in a confined child.
+pub(super) fn fill(page: Page, source: &str, value: &Value) -> Result<String, Box<str>> {
     let said = |error: minijinja::Error| error.to_string().into_boxed_str();
     let mut environment = Environment::empty();
     environment.set_fuel(Some(FUEL));

@@ -156,3 +156,40 @@ fn what_agents_say_stays_data() {
     // Whoever parses gets the body whole.
     assert_eq!(project.json(&["show", "evil"])["task"]["body"].as_str(), Some(evil));
 }
+
+/// Overflowed the stack of every process that changed the board, or took 200 MB; and their kin.
+#[test]
+fn a_template_that_attacks_costs_its_page_and_nothing_else() {
+    let project = with_tasks(2);
+    std::fs::create_dir(project.plan("templates")).unwrap();
+    let template = project.plan("templates/STATUS.md.j2");
+    let repeated = |part: &str, times: usize| part.repeat(times);
+    let doubled = repeated("{% set a = a ~ a %}", 60);
+    let captured = repeated("{% set a %}{{ a }}{{ a }}{% endset %}", 60);
+    let nested = format!("{}{}", repeated("{% for a in [1] * 99999 %}", 20), repeated("{% endfor %}", 20));
+    let attacks = [
+        format!("{{{{ a{} }}}}", repeated(".a", 12_000)),
+        "{{ \"a\" * 100000000 }}".to_owned(),
+        format!("{{{{ {}1 }}}}", repeated("-", 60_000)),
+        format!("{{{{ {}1 }}}}", repeated("not ", 15_000)),
+        format!("{{{{ 1{} }}}}", repeated("+1", 30_000)),
+        format!("{{{{ {}1{} }}}}", repeated("(", 30_000), repeated(")", 30_000)),
+        format!("{{{{ {}1{} }}}}", repeated("[", 30_000), repeated("]", 30_000)),
+        format!("{{{{ a{} }}}}", repeated("|length", 9_000)),
+        format!("{{% if a %}}{}{{% endif %}}", repeated("{% elif a %}", 5_000)),
+        format!("{{% set a = \"aaaa\" %}}{doubled}{{{{ a }}}}"),
+        format!("{{% set a = \"aaaa\" %}}{captured}{{{{ a }}}}"),
+        "{% for a in [\"aa\"] recursive %}{{ loop([a ~ a]) }}{% endfor %}".to_owned(),
+        "{{ ([\"aaaaaaaaaa\"] * 90000)|join(\"a\" * 90000) }}".to_owned(),
+        "{{ \"\"|center(100000000) }}".to_owned(),
+        "{% for a in range(100000000) %}{% endfor %}".to_owned(),
+        nested,
+    ];
+    for (at, attack) in attacks.iter().enumerate() {
+        std::fs::write(&template, attack).unwrap();
+        let run = project.run(&["add-task", &format!("n{at}"), "--title", "New"]);
+        assert_eq!(run.code, 0, "{at}: {run:?}");
+        assert!(run.err.contains("the built-in template is used"), "{at}: {run:?}");
+        assert!(project.page("STATUS.md").contains(&format!("| `n{at}` |")), "{at}");
+    }
+}
