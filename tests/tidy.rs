@@ -33,7 +33,7 @@ const FLOORS: &[(&str, u32)] = &[
 const ONLY_HERE: &[(&[&str], &[&str])] = &[
     (&["rusqlite", "\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"PRAGMA "], &["store/sqlite/"]),
     (&["axum::", "tower::", "hyper::", "rustls::"], &["dispatch/"]),
-    (&["ureq::"], &["cli/client.rs"]),
+    (&["ureq::"], &["cli/client.rs", "cli/proven.rs"]),
     (&["rmcp::"], &["mcp/"]),
     (&["notify::"], &["watch/"]),
     (&["signal_hook"], &["platform/"]),

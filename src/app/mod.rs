@@ -14,6 +14,7 @@ pub mod locks;
 pub mod order;
 pub mod pages;
 pub mod place;
+pub mod proof;
 pub mod published;
 pub mod pulse;
 pub mod repair;

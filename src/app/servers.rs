@@ -1,7 +1,8 @@
 //! Which servers run on this host, so that the command line of the same account finds the token for a loopback address.
 //!
-//! **Locks.** A server holds a lock on the file of its address as long as it lives. A file that nobody holds is of a server that
-//! has gone: whoever listens there now is somebody else, and is shown no token.
+//! **Locks.** A server holds a lock on the file of its address as long as it listens: it lets go before its listener does. A
+//! file that nobody holds belongs to a server that has stopped: another process may listen there now, and is sent no token.
+//! The lock alone proves nothing: [`super::proof`] does, before a token is sent.
 
 use std::fs::File;
 use std::net::SocketAddr;

@@ -11,6 +11,7 @@ use super::access::App;
 use super::error::refusal;
 use super::order::hexadecimal;
 use super::place::Place;
+use super::proof::Challenge;
 use crate::domain::id::is_slug;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
@@ -18,6 +19,8 @@ use crate::platform::{file, private};
 
 /// More than the file ever has, in bytes.
 const FILE_MOST: u64 = 1024 * 1024;
+/// Minimum length of a token that the environment gives to a server, in bytes.
+const MIN_GIVEN_TOKEN: usize = 16;
 /// The name of the token that is made by itself.
 pub const OWNER: &str = "owner";
 
@@ -51,21 +54,33 @@ impl Token {
 }
 
 /// The whole SHA-256: comparing digests tells nothing of the text, however long it takes.
-fn digest(secret: &str) -> String {
+pub(super) fn digest(secret: &str) -> String {
     use sha2::Digest as _;
     hexadecimal(&sha2::Sha256::digest(secret.as_bytes()))
 }
 
 impl Tokens {
-    /// One that is good for everything, from the environment.
-    pub fn of_environment(secret: &str) -> Self {
-        Self { tokens: vec![Token::new(OWNER, Right::Operator, secret)], from: None }
+    /// An operator's token from the environment. Refuses a short one: a client is given a proof of every token before it
+    /// shows one, and could find a short token by trying.
+    pub fn of_environment(secret: &str) -> Result<Self, Refusal> {
+        if secret.len() < MIN_GIVEN_TOKEN {
+            let message = format!("CALLBOARD_TOKEN has fewer than {MIN_GIVEN_TOKEN} characters, and could be guessed");
+            return Err(
+                Refusal::new(Code::InvalidValue, message).hint("export CALLBOARD_TOKEN=$(openssl rand -hex 24)")
+            );
+        }
+        Ok(Self { tokens: vec![Token::new(OWNER, Right::Operator, secret)], from: None })
     }
 
     /// The token of this text.
     pub fn find(&self, secret: &str) -> Option<&Token> {
         let digest = digest(secret);
         self.tokens.iter().find(|token| token.sha256 == digest)
+    }
+
+    /// The proof for each token, in the order of the list.
+    pub fn proofs(&self, challenge: Challenge<'_>) -> Vec<String> {
+        self.tokens.iter().map(|token| challenge.answer(&token.sha256)).collect()
     }
 
     /// All of them.

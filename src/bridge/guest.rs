@@ -10,6 +10,9 @@ use super::request::Request;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 
+/// Maximum wait for an answer without a token, in seconds.
+const MAX_ANONYMOUS_WAIT: u64 = 60;
+
 /// Keys that say who acts, or prove it. They are for those who show a token.
 const IDENTITIES: [&str; 6] = ["agent_id", "thread_key", "session_id", "lease_token", "cursor_id", "as_human"];
 
@@ -89,6 +92,14 @@ impl Guest {
         Ok(body)
     }
 
+    /// Refuses an operation that needs a better token with `unauthorized` or `forbidden`, before its body is read.
+    pub fn check_operation(&self, entry: &Entry) -> Result<(), Refusal> {
+        match self.standing == Standing::Stranger && entry.right > Right::Read {
+            true => Err(unauthorized(&format!("{} needs a token", entry.name))),
+            false => self.demand(entry, entry.right),
+        }
+    }
+
     fn demand(&self, entry: &Entry, right: Right) -> Result<(), Refusal> {
         if self.right >= right {
             return Ok(());
@@ -111,6 +122,12 @@ impl Guest {
             return Err(unauthorized(&format!("{}{what} needs a token", entry.name)));
         }
         self.demand(entry, entry.right)?;
+        if self.standing == Standing::Stranger
+            && let Some(seconds) = body.get_mut("watch_seconds")
+            && seconds.as_u64().is_some_and(|seconds| seconds > MAX_ANONYMOUS_WAIT)
+        {
+            *seconds = Value::from(MAX_ANONYMOUS_WAIT);
+        }
         if let Some(key) = names_somebody.filter(|_| self.right < Right::Worker) {
             let message =
                 format!("{} with {key} needs the token of a worker, this one is for a {}", entry.name, self.right);

@@ -1,15 +1,19 @@
 //! The command line as the client of a server: the same operations, sent as JSON.
 //!
 //! **Invariants.** A change always has a request id, made up here where none is given, so that it can be sent again when its
-//! answer was lost: it is done once. The token is sent to the server that was named and nowhere else.
+//! answer was lost: it is done once. The token is sent to the server that was named and nowhere else, after that server has
+//! proven that it knows it. A request is sent again only where no whole answer came.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use ureq::config::Config;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use super::proven::{self, Credential, Unproven};
 use crate::app::{App, Settings};
 use crate::board::mutation::{Outcome, Refused};
 use crate::domain::id::{CommitId, HostId, Module};
@@ -30,13 +34,15 @@ const PAUSE_MOST: Duration = Duration::from_secs(1);
 const ANSWER_TAKES: Duration = Duration::from_secs(90);
 /// How long it may take to connect.
 const CONNECT_TAKES: Duration = Duration::from_secs(5);
-/// The most bytes of an answer.
-const ANSWER_MOST: u64 = 256 * 1024 * 1024;
+/// Maximum size of an answer, in bytes. Lists have pages, so an answer of this board is smaller.
+const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 
 /// The way to a server.
 pub(super) struct Client<'a> {
     app: &'a App,
-    agent: ureq::Agent,
+    config: Config,
+    /// The agent of the last request, and the credential that its connections are proven for.
+    agent: RefCell<Option<(Option<Credential>, ureq::Agent)>>,
     url: String,
     /// Where it is, on this host: it is asked there and nowhere else.
     address: Option<SocketAddr>,
@@ -65,6 +71,14 @@ pub(super) enum Naming {
     Environment,
     /// From this command line alone.
     CommandLine,
+}
+
+/// Why a try brought no answer of a callboard server.
+enum Failed {
+    /// No whole answer came: a server that is being restarted may give one to the next try.
+    Lost(Refusal),
+    /// Another try would bring the same.
+    Final(Refusal),
 }
 
 /// The address on this host that a URL means; none for others. A name may mean any of them, so `localhost` is the one at
@@ -109,7 +123,8 @@ impl<'a> Client<'a> {
         }
         Ok(Self {
             app,
-            agent: config.build().new_agent(),
+            config: config.build(),
+            agent: RefCell::new(None),
             url,
             address: local,
             naming: address.naming,
@@ -168,56 +183,108 @@ impl<'a> Client<'a> {
                     Err(refused) if refused.refusal.code == Code::Overloaded && !is_over(given_up) => {}
                     read => return read,
                 },
-                Err(refusal) if is_over(given_up) => return Err(unread(refusal)),
-                Err(_) => {}
+                Err(Failed::Final(refusal)) => return Err(unread(refusal)),
+                Err(Failed::Lost(refusal)) if is_over(given_up) => return Err(unread(refusal)),
+                Err(Failed::Lost(_)) => {}
             }
             given_up.get_or_insert_with(|| Deadline::after(RETRIED_FOR)).nap(pause);
             pause = (pause * 2).min(PAUSE_MOST);
         }
     }
 
-    /// What opens the door. A server of this host may begin to listen only now.
-    fn token(&self) -> Option<String> {
+    /// The token that was given, or that of a server of this account. Looked up for each request, because the server may
+    /// have been started since the last one.
+    fn credential(&self) -> Option<Credential> {
         let found = || {
             let address = self.address?;
-            // Who listens everywhere listens here too, and then nobody else can.
+            // A server that listens on every address listens here too, and no other process can.
             let everywhere = match address.ip() {
                 IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             };
-            let everywhere = SocketAddr::new(everywhere, address.port());
-            self.app.token_for(address).or_else(|| self.app.token_for(everywhere))
+            let credential = |address: SocketAddr| {
+                let token = self.app.token_for(address)?;
+                Some(Credential { token, registered: Some(address) })
+            };
+            credential(address).or_else(|| credential(SocketAddr::new(everywhere, address.port())))
         };
-        self.token.clone().or_else(found)
+        let given = self.token.clone().map(|token| Credential { token, registered: None });
+        given.or_else(found)
     }
 
-    /// One try. Refuses with `unreachable` where no answer came.
-    fn post(&self, name: &str, body: &Map<String, Value>, patience: Duration) -> Result<Value, Refusal> {
-        let unreachable = |error: ureq::Error| {
-            Refusal::new(Code::Unreachable, format!("the server at {} does not answer: {error}", self.url))
-                .hint("callboard serve, on its host; or leave --server-url out where project-plan is at hand")
-        };
-        let mut request = self.agent.post(format!("{}/v1/{name}", self.url));
-        let token = self.token();
-        if let Some(token) = &token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+    /// An agent whose open connections are proven for this credential.
+    fn agent(&self, credential: Option<&Credential>) -> ureq::Agent {
+        let mut agent = self.agent.borrow_mut();
+        match &*agent {
+            Some((known, agent)) if known.as_ref() == credential => agent.clone(),
+            _ => {
+                let prefix = self.url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+                let made = match credential {
+                    Some(credential) => proven::agent(self.config.clone(), prefix.unwrap_or_default(), credential),
+                    None => self.config.new_agent(),
+                };
+                *agent = Some((credential.cloned(), made.clone()));
+                made
+            }
+        }
+    }
+
+    /// One try.
+    fn post(&self, name: &str, body: &Map<String, Value>, patience: Duration) -> Result<Value, Failed> {
+        let credential = self.credential();
+        let mut request = self.agent(credential.as_ref()).post(format!("{}/v1/{name}", self.url));
+        if let Some(credential) = &credential {
+            request = request.header("Authorization", format!("Bearer {}", credential.token));
         }
         let request = request.header("Content-Type", "application/json");
         let request = request.config().timeout_global(Some(patience + ANSWER_TAKES)).build();
-        let mut response = request.send(envelope::line(body)).map_err(unreachable)?;
+        let failed = |error| self.failed(&error);
+        let mut response = request.send(envelope::line(body)).map_err(failed)?;
         let status = response.status();
-        let text = response.body_mut().with_config().limit(ANSWER_MOST).read_to_string().map_err(unreachable)?;
-        if status.as_u16() == 401 && token.is_none() && self.token().is_some() {
+        let content = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
+        if status.as_u16() == 401 && credential.is_none() && self.credential().is_some() {
             return self.post(name, body, patience);
         }
-        let mut answer = serde_json::from_str(&text).map_err(|_| {
-            Refusal::new(Code::Unreachable, format!("what answers at {} is no callboard: {status}", self.url))
-                .hint("--server-url http://127.0.0.1:8765")
+        let mut answer = serde_json::from_slice(&content).map_err(|_| {
+            let message = format!("what answers at {} is no callboard: {status}", self.url);
+            Failed::Final(Refusal::new(Code::Unreachable, message).hint("--server-url http://127.0.0.1:8765"))
         })?;
         if self.naming == Naming::CommandLine {
             name_server(&mut answer, &self.url);
         }
         Ok(answer)
+    }
+
+    fn failed(&self, error: &ureq::Error) -> Failed {
+        let refused = |code, message: String, hint: &str| Refusal::new(code, message).hint(hint);
+        let url = &self.url;
+        if let ureq::Error::Other(other) = error
+            && let Some(unproven) = other.downcast_ref::<Unproven>()
+        {
+            let message = format!("the token was not sent to {url}: {unproven}");
+            let hint = match unproven {
+                Unproven::Missing => {
+                    "check --server-url; a server of an older version has to be updated: callboard serve"
+                }
+                Unproven::Wrong => {
+                    "check CALLBOARD_TOKEN and --server-url: the token was removed, or is of another board"
+                }
+            };
+            return Failed::Final(refused(Code::ServerUnproven, message, hint));
+        }
+        if let ureq::Error::BodyExceedsLimit(limit) = error {
+            let message = format!("the answer of {url} has more than {limit} bytes");
+            return Failed::Final(refused(Code::Unreachable, message, "ask for a part of it: --limit"));
+        }
+        let hint = "callboard serve, on its host; or leave --server-url out where project-plan is at hand";
+        let refusal = refused(Code::Unreachable, format!("the server at {url} does not answer: {error}"), hint);
+        match error {
+            ureq::Error::Io(_)
+            | ureq::Error::Timeout(_)
+            | ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed => Failed::Lost(refusal),
+            _ => Failed::Final(refusal),
+        }
     }
 }
 

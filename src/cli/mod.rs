@@ -10,6 +10,7 @@ mod help;
 mod hooks;
 mod out;
 mod pages;
+mod proven;
 mod render;
 mod run;
 mod serve;

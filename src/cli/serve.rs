@@ -15,7 +15,7 @@ use crate::app::host_config::Host;
 use crate::app::place::Place;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
-use crate::dispatch::{self, Certificate, Options, Ready};
+use crate::dispatch::{self, Anonymous, Certificate, Options, Ready};
 use crate::domain::refusal::{Exit, Refusal};
 use crate::domain::right::Right;
 use crate::mcp::{self, Identity, Toolset};
@@ -66,9 +66,15 @@ fn serve_command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Serve other hosts without encryption: behind a proxy, or in a network of your own"),
         )
+        .arg(
+            Arg::new("tokens-always")
+                .long("tokens-always")
+                .action(ArgAction::SetTrue)
+                .help("Want a token for everything, also from this host: behind a proxy or a tunnel that adds no header"),
+        )
         .arg(toolset())
         .after_help(
-            "The command line beside it goes on as before: both are doors to the same directory.\nWhoever looks on this host needs no token; everything else does. CALLBOARD_TOKEN, if set, is the owner's token.\n\nExample:\n  callboard serve\n  callboard summary --server-url http://127.0.0.1:8765\n\nExit codes: 0 stopped by a signal, 2 wrong usage, 9 no board, or the port is taken",
+            "The command line beside it goes on as before: both are doors to the same directory.\nReading on this host needs no token, unless --tokens-always is given; everything else does. CALLBOARD_TOKEN, if set, is the owner's token, and has at least 16 characters.\n\nExample:\n  callboard serve\n  callboard summary --server-url http://127.0.0.1:8765\n\nExit codes: 0 stopped by a signal, 2 wrong usage, 9 no board, or the port is taken",
         )
 }
 
@@ -137,6 +143,7 @@ pub(super) fn serve(matches: &ArgMatches, app: App, token: Option<String>, out: 
         allowed_hosts: matches.get_many("allow-host").into_iter().flatten().cloned().collect(),
         certificate: path("tls-cert").zip(path("tls-key")).map(|(chain, key)| Certificate { chain, key }),
         insecure: matches.get_flag("insecure"),
+        anonymous: if matches.get_flag("tokens-always") { Anonymous::Nothing } else { Anonymous::Reads },
         token,
     };
     let identity = Identity::default();

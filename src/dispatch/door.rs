@@ -1,20 +1,26 @@
 //! Who may come in: the Host and Origin of a request, its token, and what every answer says to browsers.
 //!
 //! **Invariants.** A page of another site can neither read nor change anything: a name that a stranger's DNS made point here
-//! is no Host of ours, and an Origin must be the Host's own. Nothing that a client sends is logged.
+//! is no Host of ours, and an Origin must be the Host's own. Nothing that a client sends is logged. The file of the tokens
+//! is read where it holds up no other request.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use serde_json::json;
 
-use super::answers::refuse;
+use super::answers::{self, refuse};
+use super::connections::{Class, Slot};
+use super::head;
 use crate::app::App;
+use crate::app::proof::{Challenge, NONCE_HEADER, PATH};
 use crate::app::tokens::{OWNER, Tokens};
-use crate::bridge::guest::{Guest, unauthorized};
+use crate::bridge::guest::{Guest, Standing, unauthorized};
 use crate::domain::refusal::{Code, Refusal};
 
 /// What answers say to browsers: nothing of others is loaded, nobody frames or reads them.
@@ -30,36 +36,52 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Paths that hold nothing of the board: the page's own files, and whether the server lives.
+/// Paths that hold nothing of the board: the page's own files, whether the server lives, and its proof.
 fn is_public(path: &str) -> bool {
-    path == "/" || path == "/healthz" || path.starts_with("/assets/")
+    path == "/" || path == "/healthz" || path == PATH || path.starts_with("/assets/")
 }
 
-/// What proxies add to a request.
-const PROXIED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+/// What callers without a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Programs on this host may read.
+    Reads,
+    /// Nothing but the page's own files.
+    Nothing,
+}
 
 /// Who keeps the door.
 pub(super) struct Porter {
     /// Names that may stand in Host, beside addresses and `localhost`.
     pub hosts: Vec<String>,
-    /// True where only this host can connect: then a look needs no token.
-    pub loopback: bool,
+    /// Where the server listens. If only this host can connect, reading needs no token.
+    pub address: SocketAddr,
+    /// What callers without a token may do.
+    pub anonymous: Anonymous,
     /// The board's name among the tokens; none where the token is from the environment.
     pub board: Option<String>,
-    pub tokens: Mutex<Tokens>,
-    /// Reads the tokens again.
-    pub app: Mutex<App>,
+    /// The tokens, and what reads them again.
+    pub tokens: Mutex<(Tokens, App)>,
 }
 
 impl Porter {
-    /// Whoever sends these headers. Refuses with `cross_site` or `unauthorized`.
-    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Guest, Refusal> {
-        let host = self.host(headers)?;
-        refuse_other_sites(method, headers, host)?;
-        match bearer(headers)? {
+    /// Who sends this head. Refuses with `cross_site` or `unauthorized`.
+    fn admit(&self, parts: &Parts) -> Result<Guest, Refusal> {
+        head::check(parts)?;
+        let host = self.host(&parts.headers)?;
+        head::refuse_other_sites(parts, host)?;
+        let path = parts.uri.path();
+        let may_read = || {
+            let is_local = self.address.ip().is_loopback() && head::is_direct(parts, host, self.address.port());
+            is_local && self.anonymous == Anonymous::Reads && path != "/mcp"
+        };
+        match bearer(&parts.headers)? {
             Some(secret) => self.known(secret),
-            None if is_public(path) || self.is_local(host, headers) && path != "/mcp" => Ok(Guest::stranger()),
+            None if is_public(path) || may_read() => Ok(Guest::stranger()),
             None if path == "/mcp" => Err(unauthorized("MCP needs a token")),
+            None if self.anonymous == Anonymous::Nothing => {
+                Err(unauthorized("this server was started with --tokens-always"))
+            }
             None => Err(unauthorized("off this host everything needs a token")),
         }
     }
@@ -67,12 +89,11 @@ impl Porter {
     /// The Host, if it is one of ours.
     fn host<'a>(&self, headers: &'a HeaderMap) -> Result<&'a str, Refusal> {
         let given = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let name = without_port(given);
-        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        let ours = match address {
+        let (name, _) = head::split_port(given);
+        let ours = match head::address(name) {
             // Nobody's DNS makes an address of a name.
-            Ok(address) => !self.loopback || address.is_loopback(),
-            Err(_) => {
+            Some(address) => !self.address.ip().is_loopback() || address.is_loopback(),
+            None => {
                 name.eq_ignore_ascii_case("localhost") || self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
             }
         };
@@ -83,37 +104,40 @@ impl Porter {
         }
     }
 
-    /// True for whoever sits at this host: a proxy on it passes on what others ask.
-    fn is_local(&self, host: &str, headers: &HeaderMap) -> bool {
-        let name = without_port(host);
-        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        let is_direct = address.map_or(name.eq_ignore_ascii_case("localhost"), |address| address.is_loopback());
-        self.loopback && is_direct && !PROXIED.iter().any(|name| headers.contains_key(*name))
+    /// Uses the tokens as the file has them now. The file is read off the asynchronous threads, and only when it changed.
+    fn with_tokens<T>(&self, work: impl FnOnce(&Tokens, &App) -> T) -> T {
+        tokio::task::block_in_place(|| {
+            let mut kept = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            let (tokens, app) = &mut *kept;
+            if let Some(newer) = self.board.as_ref().and_then(|board| app.newer_tokens(board, tokens)) {
+                *tokens = newer;
+            }
+            work(tokens, app)
+        })
     }
 
     fn known(&self, secret: &str) -> Result<Guest, Refusal> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(board) = &self.board {
-            let app = self.app.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(newer) = app.newer_tokens(board, &tokens) {
-                *tokens = newer;
-            }
-        }
-        let token = tokens.find(secret).ok_or_else(|| unauthorized("this token is not known"))?;
-        match token.name.as_str() {
-            OWNER => {
-                let app = self.app.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(Guest::owner(app.settings.user.clone()))
-            }
-            name => Ok(Guest::known(name, token.role)),
-        }
+        self.with_tokens(|tokens, app| {
+            let token = tokens.find(secret).ok_or_else(|| unauthorized("this token is not known"))?;
+            Ok(match token.name.as_str() {
+                OWNER => Guest::owner(app.settings.user.clone()),
+                name => Guest::known(name, token.role),
+            })
+        })
     }
-}
 
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !name.ends_with(':') => name,
-        _ => host,
+    /// Answers `GET /v1/proof`: that this server knows its tokens, before a client sends one.
+    pub(super) fn proof(&self, headers: &HeaderMap) -> Response {
+        let nonce = headers.get(NONCE_HEADER).and_then(|nonce| nonce.to_str().ok()).unwrap_or_default();
+        let address = self.address.to_string();
+        let challenge = Challenge { address: &address, nonce };
+        match challenge.check() {
+            Ok(()) => {
+                let proofs = self.with_tokens(|tokens, _| tokens.proofs(challenge));
+                answers::json(StatusCode::OK, &json!({"ok": true, "address": address, "proofs": proofs}))
+            }
+            Err(refusal) => refuse(refusal),
+        }
     }
 }
 
@@ -128,67 +152,37 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     }
 }
 
-/// Refuses what a page of another site sends. A person who follows a link to the page itself is welcome.
-fn refuse_other_sites(method: &Method, headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let own =
-        |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
-    let foreign_origin = text("origin").is_some_and(|origin| !own(origin));
-    let navigates = *method == Method::GET && text("sec-fetch-mode") == Some("navigate");
-    let foreign_fetch = matches!(text("sec-fetch-site"), Some("cross-site" | "same-site")) && !navigates;
-    match foreign_origin || foreign_fetch {
-        true => Err(Refusal::new(Code::CrossSite, "the request comes from a page of another site")),
-        false => Ok(()),
+/// Lets in who may come in, and tells browsers what holds for every answer.
+pub(super) async fn keep(State(porter): State<Arc<Porter>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let admitted = porter.admit(&parts);
+    if let Some(slot) = parts.extensions.get::<Arc<Slot>>() {
+        let is_known = admitted.as_ref().is_ok_and(|guest| guest.standing != Standing::Stranger);
+        slot.set_class(if is_known { Class::Token } else { Class::Anonymous });
     }
-}
-
-/// Lets in whoever may come in, and tells browsers what holds for every answer.
-pub(super) async fn keep(State(porter): State<Arc<Porter>>, mut request: Request, next: Next) -> Response {
-    let admitted = porter.admit(request.method(), request.uri().path(), request.headers());
     let mut response = match admitted {
         Ok(guest) => {
-            let guest = match bearer(request.headers()) {
+            let guest = match bearer(&parts.headers) {
                 Ok(Some(secret)) => {
                     let (porter, secret) = (Arc::clone(&porter), secret.to_owned());
                     guest.as_long_as(move || porter.known(&secret).is_ok())
                 }
                 _ => guest,
             };
-            request.extensions_mut().insert(guest);
-            next.run(request).await
+            parts.extensions.insert(guest);
+            next.run(Request::from_parts(parts, body)).await
         }
-        Err(refusal) => refuse(refusal),
+        Err(refusal) => {
+            let is_long = refusal.code == Code::TooLarge;
+            let mut response = refuse(refusal);
+            if is_long {
+                *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            }
+            response
+        }
     };
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_no_part_of_a_name() {
-        let names = ["a:80", "a", "[::1]:8765", "[::1]", "127.0.0.1:1"];
-        assert_eq!(names.map(without_port), ["a", "a", "[::1]", "[::1]", "127.0.0.1"]);
-    }
-
-    #[test]
-    fn pages_of_other_sites_get_nothing() {
-        let check = |method: Method, pairs: &[(&'static str, &'static str)]| {
-            let headers =
-                pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            refuse_other_sites(&method, &headers.collect(), "127.0.0.1:8765").is_ok()
-        };
-        assert!(check(Method::POST, &[]), "a program");
-        assert!(check(Method::POST, &[("origin", "http://127.0.0.1:8765"), ("sec-fetch-site", "same-origin")]));
-        assert!(check(Method::GET, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]), "a link");
-        for origin in ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1:8765.evil.example"] {
-            assert!(!check(Method::POST, &[("origin", origin)]), "{origin}");
-        }
-        assert!(!check(Method::GET, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]));
-        assert!(!check(Method::POST, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]), "a form");
-    }
 }

@@ -1,6 +1,7 @@
 //! Taking connections, and leaving in order.
 //!
-//! **Invariants.** Once the process is to stop, nothing new is taken, what was asked is answered, and waits end with what
+//! **Invariants.** Once the process is to stop, it first takes back what says that this address is its own, so that no
+//! process that listens there next is taken for it. Then nothing new is taken, what was asked is answered, and waits end with what
 //! there is. A client that sends nothing, or takes nothing, holds one connection for a bounded time and nothing else.
 
 use std::io::ErrorKind;
@@ -20,7 +21,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Connection, Connections, Guarded};
+use super::connections::{Guarded, Slot, Slots};
+use super::head::MAX_HEAD;
+use crate::app::servers::Registered;
 use crate::board::mutation::Refused;
 use crate::domain::refusal::{Code, Refusal};
 use crate::ops::envelope;
@@ -29,22 +32,21 @@ use crate::ops::envelope;
 const HEADERS_TAKE: Duration = Duration::from_secs(20);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TAKES: Duration = Duration::from_secs(10);
-/// The most bytes of a request line with its headers.
-const HEADERS_MOST: usize = 64 * 1024;
-/// The most headers.
-const HEADER_COUNT_MOST: usize = 64;
+/// Maximum number of headers.
+const MAX_HEADERS: usize = 64;
 /// How long what was asked may take to be answered once the process is to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long nothing is taken after the system had no room for another connection.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Takes connections until `stop`, then answers what was asked and returns.
+/// Takes connections until `stop`, then ends the registration of this address, answers what was asked and returns.
 pub(super) async fn take(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     router: Router,
-    connections: Arc<Connections>,
+    connections: Arc<Slots>,
     stop: CancellationToken,
+    registered: Option<Registered>,
 ) {
     let tasks = TaskTracker::new();
     loop {
@@ -61,7 +63,7 @@ pub(super) async fn take(
                 continue;
             }
         };
-        let Some(connection) = connections.enter() else {
+        let Some(slot) = connections.accept() else {
             tasks.spawn(turn_away(stream));
             continue;
         };
@@ -70,15 +72,16 @@ pub(super) async fn take(
         let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
         tasks.spawn(async move {
             match tls {
-                None => serve(stream, router, connection, stop).await,
+                None => serve(stream, router, slot, stop).await,
                 Some(tls) => {
                     if let Ok(Ok(stream)) = timeout(HANDSHAKE_TAKES, tls.accept(stream)).await {
-                        serve(stream, router, connection, stop).await;
+                        serve(stream, router, slot, stop).await;
                     }
                 }
             }
         });
     }
+    drop(registered);
     drop(listener);
     tasks.close();
     // Whoever does not take its answer by then has lost it; the board has what was done.
@@ -101,20 +104,23 @@ async fn turn_away(mut stream: TcpStream) {
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
-    connection: Connection,
+    slot: Slot,
     stop: CancellationToken,
 ) {
-    let close = connection.close.clone();
-    let connection = Arc::new(connection);
+    let close = slot.close.clone();
+    let slot = Arc::new(slot);
     let inner = TowerToHyperService::new(router);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let busy = connection.busy();
-        let answer = inner.call(request.map(Body::new));
+        let busy = slot.busy();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arc::clone(&slot));
+        let answer = inner.call(request);
         async move { answer.await.map(|response| response.map(|body| Body::new(Guarded { body, _busy: busy }))) }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_TAKE);
-    builder.max_buf_size(HEADERS_MOST).max_headers(HEADER_COUNT_MOST);
+    // A head of the longest size still fits with what comes behind it.
+    builder.max_buf_size(MAX_HEAD + 1024).max_headers(MAX_HEADERS);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // A client that broke the connection is no error of ours.

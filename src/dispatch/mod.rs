@@ -3,8 +3,10 @@
 //! It is a door like the command line and nothing more: the board is the same directory, and both can be used at once.
 
 mod answers;
+mod body;
 mod connections;
 mod door;
+mod head;
 mod listen;
 mod metrics;
 mod openapi;
@@ -15,5 +17,6 @@ mod serve;
 mod streams;
 mod tls;
 
+pub use door::Anonymous;
 pub use serve::{Options, Ready, serve};
 pub use tls::Certificate;

@@ -4,12 +4,13 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::operations::takes_get;
+use crate::app::proof::{NONCE_HEADER, PATH};
 use crate::bridge::catalogue::{ENTRIES, Entry};
-use crate::domain::right::Right;
-use crate::ops::Kind;
 
 /// Statuses of refusals that any operation can have.
-const REFUSALS: [&str; 12] = ["400", "401", "403", "404", "405", "409", "410", "412", "413", "500", "503", "507"];
+const REFUSALS: [&str; 13] =
+    ["400", "401", "403", "404", "405", "409", "410", "412", "413", "431", "500", "503", "507"];
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -21,7 +22,7 @@ pub(super) fn document() -> Value {
     for entry in ENTRIES.iter() {
         let post = post(entry, &mut generator);
         let mut item = json!({"post": post});
-        if entry.kind == Kind::Read && entry.right == Right::Read {
+        if takes_get(entry) {
             item["get"] = get(entry, &mut generator);
         }
         paths.insert(format!("/v1/{}", entry.name), item);
@@ -41,6 +42,13 @@ pub(super) fn document() -> Value {
             "type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}, "version": {"type": "string"}},
         }}}}},
     }}));
+    paths.insert(PATH.to_owned(), json!({"get": {
+        "summary": "Proves that the server knows its tokens, before one is sent to it.",
+        "description": "HMAC-SHA256 for each token. The key is the token's SHA-256 as 64 hexadecimal digits; the message is `callboard-proof-1`, `address` and the nonce, each with a line feed after it.",
+        "security": [{}],
+        "parameters": [{"name": NONCE_HEADER, "in": "header", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}}],
+        "responses": proof_responses(),
+    }}));
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Refusal".to_owned(), refusal());
     json!({
@@ -57,6 +65,18 @@ pub(super) fn document() -> Value {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     })
+}
+
+fn proof_responses() -> Value {
+    let mut responses = refusals();
+    responses["200"] = json!({"description": "The proofs.", "content": {"application/json": {"schema": {
+        "type": "object", "required": ["ok", "address", "proofs"], "properties": {
+            "ok": {"type": "boolean"},
+            "address": {"type": "string", "description": "Where the server listens, as IP:PORT."},
+            "proofs": {"type": "array", "items": {"type": "string"}},
+        },
+    }}}});
+    responses
 }
 
 fn refusal() -> Value {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{any_service, get, post};
 use axum::{Extension, Router};
@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use super::answers::json;
-use super::connections::Connections;
-use super::door::{Porter, keep};
+use super::connections::Slots;
+use super::door::{Anonymous, Porter, keep};
 use super::tls::{Certificate, acceptor};
 use super::{listen, metrics, openapi, operations, page, streams};
 use crate::app::App;
 use crate::app::place::Place;
+use crate::app::proof::PATH;
 use crate::app::published::Published;
 use crate::app::tokens::Tokens;
 use crate::board::mutation::Refused;
@@ -29,9 +30,9 @@ use crate::bridge::Bridge;
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::{limits, signals};
 
-/// The most connections at once,
-const CONNECTIONS_MOST: usize = 8_192;
-/// and so many files are kept for everything else.
+/// Maximum number of open connections.
+const MAX_CONNECTIONS: usize = 8_192;
+/// Number of files that are kept for everything else.
 const FILES_KEPT: usize = 128;
 /// Threads that answer; the work is done by others.
 const THREADS: usize = 2;
@@ -52,6 +53,8 @@ pub struct Options {
     pub certificate: Option<Certificate>,
     /// Serve other hosts without encryption.
     pub insecure: bool,
+    /// What callers without a token may do.
+    pub anonymous: Anonymous,
     /// The operator's token, instead of the one that is kept.
     pub token: Option<String>,
 }
@@ -88,7 +91,7 @@ where
     let tls = options.certificate.as_ref().map(acceptor).transpose().map_err(unread)?;
     let place = app.place().map_err(unread)?;
     let tokens = match &options.token {
-        Some(secret) => Tokens::of_environment(secret),
+        Some(secret) => Tokens::of_environment(secret).map_err(unread)?,
         None => app.tokens(&place).map_err(unread)?,
     };
     let bridge = Arc::new(Bridge::begin(&app.settings)?);
@@ -113,15 +116,15 @@ where
         let mut hosts = options.allowed_hosts.clone();
         hosts.push(app.settings.host_name.clone());
         let board = options.token.is_none().then(|| place.file.board.clone());
-        let porter = Porter { hosts, loopback, board, tokens: Mutex::new(tokens), app: Mutex::new(app) };
+        let anonymous = options.anonymous;
+        let porter = Porter { hosts, address, anonymous, board, tokens: Mutex::new((tokens, app)) };
         let files = limits::raise_open_files().saturating_sub(FILES_KEPT).max(16);
-        let connections = Connections::new(CONNECTIONS_MOST.min(files), Arc::clone(&bridge.meter));
+        let connections = Slots::new(MAX_CONNECTIONS.min(files), Arc::clone(&bridge.meter), |meter| &meter.connections);
         let (mcp, farewell) = mcp(&bridge, &place);
         let router = router(&bridge, mcp, Published::new(place.plan.clone()), Arc::new(porter));
-        listen::take(listener, tls, router, connections, stop).await;
+        listen::take(listener, tls, router, connections, stop, registered).await;
         // Windows that could not be closed run out by themselves.
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        drop(registered);
         Ok(())
     })
 }
@@ -136,6 +139,8 @@ where
     R: Service<Request, Error = Infallible, Response: IntoResponse, Future: Send> + Clone + Send + Sync + 'static,
 {
     let document = Arc::new(openapi::document());
+    let streams = Slots::new(streams::MAX_STREAMS, Arc::clone(&bridge.meter), |meter| &meter.streams);
+    let prover = Arc::clone(&porter);
     let healthy = || async { json(StatusCode::OK, &json!({"ok": true, "version": env!("CARGO_PKG_VERSION")})) };
     Router::new()
         .route("/", get(page::index))
@@ -143,6 +148,7 @@ where
         .route("/pages/{name}", get(page::published))
         .route("/bundles/{module}", get(page::bundle))
         .route("/healthz", get(healthy))
+        .route(PATH, get(move |headers: HeaderMap| async move { prover.proof(&headers) }))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(move || async move { json(StatusCode::OK, &*document) }))
         .route("/events/stream", get(streams::events))
@@ -153,6 +159,7 @@ where
         .fallback(operations::nowhere)
         .method_not_allowed_fallback(operations::wrong_method)
         .layer(Extension(published))
+        .layer(Extension(streams))
         .layer(axum::middleware::from_fn_with_state(porter, keep))
         .with_state(Arc::clone(bridge))
 }

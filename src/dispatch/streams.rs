@@ -3,17 +3,17 @@
 //! First what there is since the place that the reader names, then the marker `replay_complete`, then what comes. Each entry
 //! carries its place as `id`, so that a reader that lost the connection goes on where it was.
 //!
-//! **Invariants.** A slow reader holds one page and no more: pages are read when there is room for them, and a reader that
-//! takes nothing for a while is let go.
+//! **Invariants.** A slow reader holds one page and a few entries, no more: pages are read when there is room for them, and a
+//! reader that takes nothing for a while is let go.
 
-use std::fmt::Write as _;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, Uri};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
@@ -22,12 +22,12 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::answers::{denied, refuse};
+use super::connections::{Class, Slot, Slots};
 use super::query;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::bridge::catalogue;
-use crate::bridge::guest::Guest;
-use crate::bridge::meter::Counted;
+use crate::bridge::guest::{Guest, Standing};
 use crate::bridge::stream::{Page, Reader};
 use crate::domain::refusal::{Code, Refusal};
 use crate::ops::envelope;
@@ -36,61 +36,63 @@ use crate::ops::envelope;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A reader that takes nothing for so long is let go.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a reader that lost the connection waits before it comes back, in milliseconds.
-const RETRY_MS: u32 = 2_000;
-/// So many streams are open at once.
-const STREAMS_MOST: i64 = 2_048;
+/// How long a reader that lost the connection waits before it comes back.
+const RETRY: Duration = Duration::from_secs(2);
+/// Maximum number of open streams.
+pub(super) const MAX_STREAMS: usize = 2_048;
+/// Entries that are ready to be sent before the reader takes the one before.
+const ENTRIES_AHEAD: usize = 16;
 
 /// `GET /events/stream`.
 pub(super) async fn events(
     bridge: State<Arc<Bridge>>,
+    slots: Extension<Arc<Slots>>,
     guest: Extension<Guest>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    open("events", "event", bridge.0, guest.0, &headers, &uri).await
+    open("events", "event", bridge.0, &slots.0, guest.0, &headers, &uri).await
 }
 
 /// `GET /notifications/stream`.
 pub(super) async fn notifications(
     bridge: State<Arc<Bridge>>,
+    slots: Extension<Arc<Slots>>,
     guest: Extension<Guest>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    open("notifications", "notification", bridge.0, guest.0, &headers, &uri).await
+    open("notifications", "notification", bridge.0, &slots.0, guest.0, &headers, &uri).await
 }
 
 async fn open(
     name: &str,
     kind: &'static str,
     bridge: Arc<Bridge>,
+    slots: &Arc<Slots>,
     guest: Guest,
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Response {
+    let class = if guest.standing == Standing::Stranger { Class::Anonymous } else { Class::Token };
     let mut reader = match reader(name, guest, headers, uri) {
         Ok(reader) => reader,
         Err(refusal) => return refuse(refusal),
     };
-    if bridge.meter.streams.load(std::sync::atomic::Ordering::Relaxed) >= STREAMS_MOST {
-        let message = format!("{STREAMS_MOST} streams are open, which is the most");
+    let Some(slot) = slots.open(class) else {
+        let message = "there are as many open streams as the server takes from callers of this kind";
         return refuse(Refusal::new(Code::Overloaded, message).hint("read pages instead: GET /v1/events"));
-    }
+    };
     // A place that cannot be read from is refused before the stream begins.
     let first = match reader.page(&bridge).await {
         Ok(page) => page,
         Err(refused) => return denied(&refused),
     };
-    let (sender, receiver) = channel(1);
+    let (sender, receiver) = channel(ENTRIES_AHEAD);
     tokio::spawn(async move {
-        let _one = Counted::one(&bridge.meter.streams);
-        Stream { bridge: &bridge, sender, kind }.send_all(reader, first).await;
+        Stream { bridge: &bridge, sender, slot, kind }.send_all(reader, first).await;
     });
-    let chunks = ReceiverStream::new(receiver).map(Ok::<Bytes, std::convert::Infallible>);
-    let mut response = Body::from_stream(chunks).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    response
+    Sse::new(ReceiverStream::new(receiver).map(Ok::<Event, Infallible>)).into_response()
 }
 
 fn reader(name: &str, guest: Guest, headers: &HeaderMap, uri: &Uri) -> Result<Reader, Refusal> {
@@ -105,7 +107,8 @@ fn reader(name: &str, guest: Guest, headers: &HeaderMap, uri: &Uri) -> Result<Re
 
 struct Stream<'a> {
     bridge: &'a Bridge,
-    sender: Sender<Bytes>,
+    sender: Sender<Event>,
+    slot: Slot,
     kind: &'static str,
 }
 
@@ -119,25 +122,22 @@ impl Stream<'_> {
             Err(Gone) => return,
         };
         let data = envelope::line(&envelope::denied(&refused));
-        let _ = self.send(format!("event: refused\ndata: {data}\n\n")).await;
+        let _ = self.send(Event::default().event("refused").data(data)).await;
     }
 
     /// Sends until the reader has gone or something is refused.
     async fn follow(&self, reader: &mut Reader, first: Arc<Page>) -> Result<Refused, Gone> {
-        let mut text = format!("retry: {RETRY_MS}\n\n");
+        self.send(Event::default().retry(RETRY)).await?;
         let mut page = first;
         let mut replays = true;
         loop {
             for (place, entry) in &page.entries {
-                write!(text, "id: {place}\nevent: {}\ndata: {entry}\n\n", self.kind).expect("text");
+                self.send(Event::default().id(place).event(self.kind).data(entry)).await?;
             }
             if replays && !page.more {
                 replays = false;
-                let marker = json!({"next_since": page.next});
-                write!(text, "id: {}\nevent: replay_complete\ndata: {marker}\n\n", page.next).expect("text");
-            }
-            if !text.is_empty() {
-                self.send(std::mem::take(&mut text)).await?;
+                let marker = json!({"next_since": page.next}).to_string();
+                self.send(Event::default().id(&page.next).event("replay_complete").data(marker)).await?;
             }
             if !page.more {
                 self.wait(reader).await?;
@@ -156,17 +156,18 @@ impl Stream<'_> {
                 came = reader.news(self.bridge, HEARTBEAT) => came,
                 () = self.sender.closed() => return Err(Gone),
                 () = self.bridge.stopping.cancelled() => return Err(Gone),
+                () = self.slot.close.cancelled() => return Err(Gone),
             };
             // A token that was removed ends the stream: the next page says why.
             if came || !reader.is_known() {
                 return Ok(());
             }
-            self.send(": nothing new\n\n".to_owned()).await?;
+            self.send(Event::default().comment("nothing new")).await?;
         }
     }
 
-    async fn send(&self, text: String) -> Result<(), Gone> {
-        let sent = timeout(PATIENCE, self.sender.send(text.into())).await;
+    async fn send(&self, event: Event) -> Result<(), Gone> {
+        let sent = timeout(PATIENCE, self.sender.send(event)).await;
         sent.map_err(|_| Gone)?.map_err(|_| Gone)
     }
 }

@@ -197,6 +197,8 @@ codes! {
     RolledBack = "rolled_back" => Place,
     /// the server does not answer
     Unreachable = "unreachable" => Place,
+    /// what answers there did not prove that it knows the token, which was not sent
+    ServerUnproven = "server_unproven" => Place,
     /// the port is in use, or may not be used
     PortTaken = "port_taken" => Place,
     /// a board must not be used from this place

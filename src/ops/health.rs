@@ -48,6 +48,8 @@ impl Operation for Doctor {
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Health;
     const EXAMPLE: &'static str = "callboard doctor";
+    // It starts programs and tries the disk.
+    const RIGHT: Right = Right::Worker;
     type Call = Caller;
     type Reply = DoctorReply;
 

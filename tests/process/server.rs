@@ -85,6 +85,11 @@ impl Server {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
     }
 
+    /// True while its process has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits until it has stopped; its exit code.
     pub fn stopped(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
