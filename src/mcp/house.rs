@@ -28,14 +28,10 @@ impl Open {
 
     /// One more came.
     pub(super) fn enter(&self, presence: &Arc<Presence>) {
-        self.list().push(Arc::downgrade(presence));
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
         let mut list = self.list();
+        // Those that have gone would be listed for ever.
         list.retain(|presence| presence.strong_count() > 0);
-        list.len()
+        list.push(Arc::downgrade(presence));
     }
 
     /// Closes the windows of all of them.

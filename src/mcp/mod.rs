@@ -10,9 +10,12 @@ mod house;
 mod presence;
 mod prompts;
 mod resources;
+mod room;
 mod serve;
+mod sessions;
 mod toolset;
 
 pub use presence::Identity;
-pub use serve::{Options, Room, room, serve};
+pub use room::Room;
+pub use serve::{Options, room, serve};
 pub use toolset::Toolset;

@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rmcp::ServiceExt as _;
 use rmcp::transport::stdio;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::handler::{Client, Connection};
 use super::house::{House, Open};
 use super::presence::Identity;
+use super::room::Room;
 use super::toolset::Toolset;
 use crate::app::App;
 use crate::board::mutation::Refused;
@@ -20,13 +19,6 @@ use crate::bridge::Bridge;
 use crate::bridge::guest::Guest;
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::signals;
-
-/// A client over HTTP that says nothing for so long has gone, and its window is closed. Work between two calls may take
-/// longer than a lease.
-const SESSION_KEPT: Duration = Duration::from_secs(2 * 3600);
-
-/// So many clients are in a room at once.
-const CLIENTS_MOST: usize = 1_024;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -78,24 +70,14 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
     done
 }
 
-/// What serves MCP clients that come over HTTP.
-pub type Room = StreamableHttpService<Client, LocalSessionManager>;
-
 /// A room for clients that come over HTTP, and what closes the windows of those that are in it. Who they are is said by the
 /// [`Guest`] that the door has put into their requests; the door has also seen to their Host and Origin.
 pub fn room(bridge: &Arc<Bridge>, plan: PathBuf, options: Options) -> (Room, impl Future<Output = ()> + use<>) {
     let Options { toolset, identity } = options;
     let open = Open::default();
     let house = House { bridge: Arc::clone(bridge), plan, toolset, identity, open: open.clone() };
-    let mut sessions = LocalSessionManager::default();
-    sessions.session_config.keep_alive = Some(SESSION_KEPT);
     let config =
         StreamableHttpServerConfig::default().disable_allowed_hosts().with_cancellation_token(bridge.stopping.clone());
-    let client = move || {
-        if house.open.count() >= CLIENTS_MOST {
-            return Err(std::io::Error::other("there are as many MCP clients as the server takes"));
-        }
-        Ok(Client::new(&house, Connection::Session, None))
-    };
-    (StreamableHttpService::new(client, Arc::new(sessions), config), async move { open.leave().await })
+    let client = move || Ok(Client::new(&house, Connection::Session, None));
+    (Room::new(client, config), async move { open.leave().await })
 }

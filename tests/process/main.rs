@@ -17,6 +17,7 @@ mod impostor;
 mod intake;
 mod manual;
 mod mcp;
+mod mcp_sessions;
 mod mounts;
 mod page;
 mod pages;
