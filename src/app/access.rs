@@ -18,6 +18,7 @@ use crate::board::look::{Look, Moment};
 use crate::board::mutation::{self, Answer, Committed, Naming, Pulse, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Turn};
+use crate::domain::credential::{SESSION_DIGITS, SESSION_PREFIX};
 use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::time::Millis;
@@ -50,8 +51,8 @@ struct Draw<'a>(&'a Entropy);
 
 impl Names for Draw<'_> {
     fn session_id(&self) -> Result<SessionId, Refusal> {
-        let hex = self.0.hex(6).map_err(|error| refusal(&error))?;
-        Ok(format!("s-{hex}").parse().expect("hexadecimal is a slug"))
+        let hex = self.0.hex(SESSION_DIGITS / 2).map_err(|error| refusal(&error))?;
+        Ok(format!("{SESSION_PREFIX}{hex}").parse().expect("hexadecimal is a slug"))
     }
 
     fn lease_token(&self) -> Result<LeaseToken, Refusal> {

@@ -65,6 +65,10 @@ impl Turn<'_> {
         let agent = self.agent_for(&registration)?;
         let now = self.now();
         let old = self.store.window(&agent.id, &registration.host, &registration.window)?;
+        if let Some(old) = old.as_ref().filter(|old| old.ended.is_none()) {
+            // Its leases go to the new session.
+            self.credential.check(&format!("window {}", old.window), old.registered_by.as_ref())?;
+        }
         let session = Session {
             id: self.names.session_id()?,
             agent: agent.id.clone(),
@@ -76,6 +80,7 @@ impl Turn<'_> {
             ended: None,
             confirmed: registration.confirmed || self.is_confirmed_elsewhere(&registration.workspace)?,
             workspace: registration.workspace,
+            registered_by: self.credential.registers_as().cloned(),
         };
         let live = old.filter(|old| old.ended.is_none());
         if let Some(old) = &live {
@@ -120,7 +125,10 @@ impl Turn<'_> {
                 .hint("callboard init-agent with fewer specialties and labels"));
         }
         let mut agent = match self.store.agent_by_key(key)? {
-            Some(agent) => agent,
+            Some(agent) => {
+                self.credential.check(&format!("agent {}", agent.id), agent.registered_by.as_ref())?;
+                agent
+            }
             None => Agent {
                 id: self.new_agent_id(key)?,
                 thread_key: key.clone(),
@@ -131,6 +139,7 @@ impl Turn<'_> {
                 ttl_seconds: None,
                 created_at: now,
                 seen_at: now,
+                registered_by: self.credential.registers_as().cloned(),
             },
         };
         if !registration.roles.is_empty() {

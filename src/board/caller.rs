@@ -1,6 +1,7 @@
 //! Who calls, as a door hands it over, and who that is on this board.
 
 use crate::domain::actor::{Acting, Actor, Named, Proof};
+use crate::domain::credential::Credential;
 use crate::domain::id::{AgentId, LeaseToken, SessionId, ThreadKey};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::Session;
@@ -29,6 +30,8 @@ pub struct Caller {
     pub user: String,
     /// True when it surely is a person.
     pub surely_human: bool,
+    /// Through what the call came.
+    pub credential: Credential,
     /// Where the caller works.
     pub workspace: Workspace,
     /// True when a confirmation that was given for the same place is to hold for this window too.
@@ -36,9 +39,34 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Who that is. Refuses an agent or session that is not known, a session of another agent, and with
-    /// `stale_session` one that has ended.
+    /// Refuses with `forbidden` a caller that names an agent or session which another token registered. It comes before
+    /// everything else, so that no other refusal, and no replay, tells or does anything for that agent.
+    pub fn authorize(&self, store: &dyn Transaction) -> Result<(), Refusal> {
+        if self.credential == Credential::Account {
+            return Ok(());
+        }
+        for key in self.thread_key.iter().chain(&self.newcomer) {
+            if let Some(agent) = store.agent_by_key(key)? {
+                self.credential.check(&format!("agent {}", agent.id), agent.registered_by.as_ref())?;
+            }
+        }
+        if let Some(id) = &self.agent
+            && let Some(agent) = store.agent(id)?
+        {
+            self.credential.check(&format!("agent {id}"), agent.registered_by.as_ref())?;
+        }
+        if let Some(id) = &self.session
+            && let Some(session) = store.session(id)?
+        {
+            self.credential.check(&format!("session {id}"), session.registered_by.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Who that is. Refuses as [`Self::authorize`] does, an agent or session that is not known, a session of another
+    /// agent, and with `stale_session` one that has ended.
     pub fn resolve(&self, store: &dyn Transaction) -> Result<Actor, Refusal> {
+        self.authorize(store)?;
         let session = self.session.as_ref().map(|id| live_session(store, id)).transpose()?;
         let by_key = match &self.thread_key {
             Some(key) => Some(store.agent_by_key(key)?.ok_or_else(|| unknown_key(key))?),
@@ -66,6 +94,8 @@ impl Caller {
             Some(session) => (Some(session), Named::Explicitly, Vec::new()),
             None => {
                 let mut live = store.sessions(SessionsOf::Agent(&agent.id), WINDOWS_SHOWN)?;
+                // A claim in another's session would be answered with the lease token of what it holds.
+                live.retain(|session| self.credential.may_act_for(session.registered_by.as_ref()));
                 if live.len() == 1 {
                     (live.pop(), Named::Implied, Vec::new())
                 } else {

@@ -197,5 +197,6 @@ fn anybody() -> Agent {
         ttl_seconds: None,
         created_at: Millis(0),
         seen_at: Millis(0),
+        registered_by: None,
     }
 }

@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use crate::domain::actor::Actor;
 use crate::domain::board::Board;
+use crate::domain::credential::Credential;
 use crate::domain::id::Module;
 use crate::domain::lease_clock::{self, HostRecord};
 use crate::domain::refusal::{Code, Refusal};
@@ -35,6 +36,7 @@ pub struct Look<'a> {
     pub(super) store: &'a dyn Transaction,
     pub(super) board: Board,
     pub(super) actor: Actor,
+    pub(super) credential: Credential,
     pub(super) dial: Dial,
 }
 
@@ -44,7 +46,7 @@ impl<'a> Look<'a> {
         let board = store.board()?;
         let actor = caller.resolve(store)?;
         let dial = lease_clock::estimate(board.dial, moment.record(store)?, moment.wall, moment.boot_clock);
-        Ok(Self { store, board, actor, dial })
+        Ok(Self { store, board, actor, credential: caller.credential.clone(), dial })
     }
 
     /// The board's own row.

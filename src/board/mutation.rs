@@ -270,6 +270,7 @@ fn attempt<T: Serialize + DeserializeOwned>(
 ) -> Result<Done<T>, Refusal> {
     let (revision, event_seq) = (board.revision, board.event_seq);
     let recorded_at = board.dial.wall;
+    order.caller.authorize(store)?;
     let digest = order.digest.of(&order.caller.identity(store)?);
     if order.naming == Naming::Given
         && let Some(replay) = replay(store, order, &digest)?

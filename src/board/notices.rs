@@ -9,6 +9,7 @@ use super::look::Look;
 use super::turn::{Touched, Turn};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
+use crate::domain::credential::Credential;
 use crate::domain::cursor::{Cursor, Stream};
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{CursorId, Module};
@@ -86,6 +87,21 @@ impl Look<'_> {
             Actor::Human { user, .. } => format!("human:{user}"),
         };
         name.parse().unwrap_or_else(|_| "own".parse().expect("a word is a name"))
+    }
+
+    /// Refuses with `forbidden` the own cursor of an agent that another token registered, or of another person: reading
+    /// by it would acknowledge what is for them.
+    pub(super) fn check_cursor(&self, id: &CursorId) -> Result<(), Refusal> {
+        if self.credential == Credential::Account || *id == self.own_cursor() {
+            return Ok(());
+        }
+        let agent = id.as_str().strip_prefix("agent:").and_then(|agent| agent.parse().ok());
+        let agent = agent.map(|agent| self.store.agent(&agent)).transpose()?.flatten();
+        match agent {
+            Some(agent) => self.credential.check(&format!("agent {}", agent.id), agent.registered_by.as_ref()),
+            None if id.as_str().starts_with("human:") => self.credential.check(&format!("cursor {id}"), None),
+            None => Ok(()),
+        }
     }
 }
 
@@ -228,6 +244,7 @@ impl Turn<'_> {
     ) -> Result<Acknowledged, Refusal> {
         let own = self.look().own_cursor();
         let id = id.unwrap_or(&own);
+        self.look().check_cursor(id)?;
         let mut cursor = match self.store.cursor(id)? {
             Some(cursor) => cursor,
             None if *id == own && stream == Stream::Notifications => self.new_cursor(id, stream, "", 0),

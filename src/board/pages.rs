@@ -197,8 +197,13 @@ impl Leases<'_, '_> {
 impl Look<'_> {
     /// The picture of the board. Its times are those of the last change, so that the same board gives the same bytes.
     pub fn picture(&self) -> Result<Picture, Refusal> {
-        let steady =
-            Look { dial: self.board.dial, store: self.store, board: self.board.clone(), actor: self.actor.clone() };
+        let steady = Look {
+            dial: self.board.dial,
+            store: self.store,
+            board: self.board.clone(),
+            actor: self.actor.clone(),
+            credential: self.credential.clone(),
+        };
         steady.paint()
     }
 

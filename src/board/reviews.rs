@@ -11,7 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::event::{Audience, EventKind};
-use crate::domain::id::{AgentId, Module, Specialty};
+use crate::domain::id::{AgentId, Module, Specialty, TokenName};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::SessionStatus;
@@ -29,7 +29,7 @@ impl Look<'_> {
         if task.state != TaskState::Review {
             return Ok(task.clone().step(Step::Approve, self.dial.wall).err());
         }
-        if agent.is_some() && self.author(task)?.as_ref() == agent {
+        if self.is_own_work(task, agent)? {
             let message = format!("{module} is the work of {}", task.last_agent.as_ref().expect("it was handed in"));
             return Ok(Some(Refusal::new(Code::OwnWork, message).hint("callboard next-action")));
         }
@@ -51,6 +51,22 @@ impl Look<'_> {
     /// Who handed the task in.
     pub(super) fn author(&self, task: &Task) -> Result<Option<AgentId>, Refusal> {
         Ok(self.submission(task)?.map(|attempt| attempt.agent))
+    }
+
+    /// The token that the task was handed in with. None where it was the account itself or an operator.
+    fn author_token(&self, task: &Task) -> Result<Option<TokenName>, Refusal> {
+        let Some(attempt) = self.submission(task)? else { return Ok(None) };
+        Ok(match self.store.session(&attempt.session)? {
+            Some(session) => session.registered_by,
+            None => self.store.agent(&attempt.agent)?.and_then(|agent| agent.registered_by),
+        })
+    }
+
+    /// True if `agent` submitted the task, or another agent did with the token of the call: one token is one author,
+    /// whatever its agents are called.
+    pub(super) fn is_own_work(&self, task: &Task, agent: Option<&AgentId>) -> Result<bool, Refusal> {
+        let Some(agent) = agent else { return Ok(false) };
+        Ok(self.author(task)?.as_ref() == Some(agent) || self.credential.is_author(self.author_token(task)?.as_ref()))
     }
 
     /// The attempt that is or was last handed in.
@@ -86,9 +102,10 @@ impl Look<'_> {
 
     /// True when some agent that was heard of lately is not the author and is as wanted.
     fn somebody_aboard(&self, task: &Task, wanted: impl Fn(&Agent) -> bool) -> Result<bool, Refusal> {
-        let author = self.author(task)?;
+        let (author, token) = (self.author(task)?, self.author_token(task)?);
         for session in self.store.sessions(SessionsOf::Live, WINDOWS_SEARCHED)? {
             if Some(&session.agent) != author.as_ref()
+                && (token.is_none() || session.registered_by != token)
                 && session.status(self.dial.wall) == SessionStatus::Active
                 && self.store.agent(&session.agent)?.is_some_and(|agent| wanted(&agent))
             {
@@ -236,7 +253,7 @@ impl Turn<'_> {
         }
         let author = self.look().author(before)?;
         let is_author = self.actor.agent_id().is_some() && self.actor.agent_id() == author.as_ref();
-        if is_author && decision == Decision::Approved {
+        if decision == Decision::Approved && self.look().is_own_work(before, self.actor.agent_id())? {
             return Err(Refusal::new(Code::OwnWork, format!("{module} is your own work")).hint(format!(
                 "let somebody else review it, or take it back: callboard request-changes {module} --notes TEXT"
             )));

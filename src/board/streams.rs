@@ -114,6 +114,7 @@ impl Look<'_> {
         let mut reading = reading.clone();
         self.address(&mut reading.filter);
         let filter = reading.key();
+        reading.cursor.iter().try_for_each(|id| self.check_cursor(id))?;
         let kept = reading.cursor.as_ref().map(|id| self.store.cursor(id)).transpose()?.flatten();
         if let Some(cursor) = kept.as_ref().filter(|cursor| !cursor.filter.is_empty()) {
             cursor.refuse_other_filter(reading.stream, &filter)?;

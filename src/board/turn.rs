@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::look::{Look, known_task};
 use crate::domain::actor::{Actor, Proof};
 use crate::domain::board::Board;
+use crate::domain::credential::Credential;
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::lease::{LeaseKind, nobody_holds};
@@ -54,6 +55,7 @@ pub struct Turn<'a> {
     pub(super) names: &'a dyn Names,
     pub(super) board: Board,
     pub(super) actor: Actor,
+    pub(super) credential: Credential,
     pub(super) dial: Dial,
     pub(super) proof: Proof,
     pub(super) workspace: Workspace,
@@ -89,6 +91,7 @@ impl<'a> Turn<'a> {
             names,
             board,
             actor,
+            credential: caller.credential.clone(),
             dial,
             proof,
             workspace: caller.workspace.clone(),
@@ -128,7 +131,13 @@ impl<'a> Turn<'a> {
 
     /// The same board, to look at.
     pub fn look(&self) -> Look<'_> {
-        Look { store: &*self.store, board: self.board.clone(), actor: self.actor.clone(), dial: self.dial }
+        Look {
+            store: &*self.store,
+            board: self.board.clone(),
+            actor: self.actor.clone(),
+            credential: self.credential.clone(),
+            dial: self.dial,
+        }
     }
 
     /// Something that is worth saying although the mutation was done.

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::request::{Request, bind};
+use crate::domain::credential::Credential;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 use crate::ops::{Group, Kind, Operation};
@@ -68,7 +69,7 @@ pub enum Form {
 pub type Schema = fn(&mut SchemaGenerator) -> schemars::Schema;
 
 /// Makes a request of the keys of its own and the shared keys.
-pub(super) type Bind = fn(&'static Entry, Value, Value) -> Result<Box<dyn Request>, Refusal>;
+pub(super) type Bind = fn(&'static Entry, Value, Value, Credential) -> Result<Box<dyn Request>, Refusal>;
 
 macro_rules! table {
     ($($operation:ty),+ $(,)?) => {
@@ -176,8 +177,13 @@ impl Entry {
         self.fields.get(field).is_some_and(|field| field.required)
     }
 
-    /// Makes a request of a body of both kinds of keys. Refuses keys that it does not have, and values that are none.
-    pub fn request(&'static self, body: Map<String, Value>) -> Result<Box<dyn Request>, Refusal> {
+    /// Makes a request of a body of both kinds of keys that came with this credential. Refuses keys that it does not have,
+    /// and values that are none.
+    pub fn request(
+        &'static self,
+        body: Map<String, Value>,
+        credential: Credential,
+    ) -> Result<Box<dyn Request>, Refusal> {
         let (mut own, mut shared) = (Map::new(), Map::new());
         for (key, value) in body {
             if self.own.contains(&key) {
@@ -191,6 +197,6 @@ impl Entry {
                 return Err(Refusal::new(Code::Usage, message).hint(format!("it has: {}", known.join(", "))));
             }
         }
-        (self.bind)(self, Value::Object(own), Value::Object(shared))
+        (self.bind)(self, Value::Object(own), Value::Object(shared), credential)
     }
 }

@@ -1,5 +1,6 @@
 //! Whoever comes through a door: what they may do, and what of their words is believed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use serde_json::{Map, Value};
 
 use super::catalogue::Entry;
 use super::request::Request;
+use crate::domain::credential::Credential;
+use crate::domain::id::InvalidName;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 
@@ -80,7 +83,7 @@ impl Guest {
     /// with `unauthorized` or `forbidden`.
     pub fn request(&self, entry: &'static Entry, mut body: Map<String, Value>) -> Result<Box<dyn Request>, Refusal> {
         self.admit(entry, &mut body)?;
-        let request = entry.request(body)?;
+        let request = entry.request(body, self.credential()?)?;
         self.demand(entry, request.right())?;
         Ok(request)
     }
@@ -88,7 +91,7 @@ impl Guest {
     /// The body with what is believed of it, if they may ask for that.
     pub fn admitted(&self, entry: &'static Entry, mut body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
         self.admit(entry, &mut body)?;
-        self.demand(entry, entry.request(body.clone())?.right())?;
+        self.demand(entry, entry.request(body.clone(), self.credential()?)?.right())?;
         Ok(body)
     }
 
@@ -97,6 +100,30 @@ impl Guest {
         match self.standing == Standing::Stranger && entry.right > Right::Read {
             true => Err(unauthorized(&format!("{} needs a token", entry.name))),
             false => self.demand(entry, entry.right),
+        }
+    }
+
+    /// Through what their calls come. Refuses a token whose name is none.
+    pub fn credential(&self) -> Result<Credential, Refusal> {
+        Ok(match self.standing {
+            Standing::Owner => Credential::Account,
+            Standing::Stranger => Credential::Anonymous,
+            Standing::Known => {
+                let name = self.name.parse();
+                let strange = |error: InvalidName| Refusal::new(Code::Forbidden, error.to_string());
+                Credential::of_token(
+                    name.map_err(|error| strange(error).hint("callboard token add NAME --role ROLE"))?,
+                    self.right,
+                )
+            }
+        })
+    }
+
+    /// A text as they may read it.
+    pub fn readable(&self, text: String) -> String {
+        match self.credential().unwrap_or(Credential::Anonymous).readable(&text) {
+            Cow::Owned(readable) => readable,
+            Cow::Borrowed(_) => text,
         }
     }
 

@@ -1,5 +1,6 @@
 //! An operation with its call, as one thing of which the doors do not know the type.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::lanes::Way;
 use crate::app::App;
 use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
+use crate::domain::credential::Credential;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 use crate::ops::call::Shared;
@@ -49,6 +51,7 @@ struct Bound<O: Operation> {
     entry: &'static Entry,
     operation: O,
     call: O::Call,
+    credential: Credential,
 }
 
 impl<O: Operation> Request for Bound<O> {
@@ -77,11 +80,13 @@ impl<O: Operation> Request for Bound<O> {
     }
 
     fn run(&self, app: &App) -> Settled {
-        self.operation.run(&self.call, app).map(Done::erased)
+        let settled = self.operation.run(&self.call, app).map(Done::erased);
+        if self.credential.shows_sessions() { settled } else { readable(settled, &self.credential) }
     }
 
     fn outlook(&self, app: &App) -> Result<Outlook, Refused> {
-        self.operation.outlook(&self.call, app)
+        let outlook = self.operation.outlook(&self.call, app);
+        outlook.map_err(|refused| readable_refusal(refused, &self.credential))
     }
 
     fn tick(&self, app: &App, outlook: &Outlook) -> Result<(), Refused> {
@@ -93,10 +98,50 @@ pub(super) fn bind<O: Operation>(
     entry: &'static Entry,
     own: Value,
     shared: Value,
+    credential: Credential,
 ) -> Result<Box<dyn Request>, Refusal> {
     let operation: O = typed(own, entry.name)?;
-    let call: O::Call = typed(shared, entry.name)?;
-    Ok(Box::new(Bound { entry, operation, call }))
+    let mut call: O::Call = typed(shared, entry.name)?;
+    call.set_credential(credential.clone());
+    Ok(Box::new(Bound { entry, operation, call, credential }))
+}
+
+/// The answer as its reader may have it: whatever text of it names a session that is not shown.
+fn readable(settled: Settled, credential: &Credential) -> Settled {
+    let mut done = settled.map_err(|refused| readable_refusal(refused, credential))?;
+    make_readable(&mut done.reply, credential);
+    for warning in &mut done.warnings {
+        replace(warning, credential);
+    }
+    if let Some(complaint) = done.complaint.take() {
+        done.complaint = Some(readable_refusal(Refused { refusal: complaint, revision: None }, credential).refusal);
+    }
+    Ok(done)
+}
+
+fn readable_refusal(mut refused: Refused, credential: &Credential) -> Refused {
+    let refusal = &mut refused.refusal;
+    replace(&mut refusal.message, credential);
+    if let Some(hint) = &mut refusal.hint {
+        replace(hint, credential);
+    }
+    refusal.details.values_mut().for_each(|value| make_readable(value, credential));
+    refused
+}
+
+fn make_readable(value: &mut Value, credential: &Credential) {
+    match value {
+        Value::String(text) => replace(text, credential),
+        Value::Array(list) => list.iter_mut().for_each(|value| make_readable(value, credential)),
+        Value::Object(map) => map.values_mut().for_each(|value| make_readable(value, credential)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn replace(text: &mut String, credential: &Credential) {
+    if let Cow::Owned(readable) = credential.readable(text) {
+        *text = readable;
+    }
 }
 
 /// Refuses what is not of the type, and says where.

@@ -80,7 +80,9 @@ impl Reader {
             // What a named reader is given is recorded, so it reads for itself.
             self.read(bridge).await?
         } else {
-            let key = format!("{} {} {}", self.entry.name, self.guest.name, Value::Object(self.body.clone()));
+            let credential = self.guest.credential().map_err(|refusal| Refused { refusal, revision: None })?;
+            let (name, body) = (&self.guest.name, Value::Object(self.body.clone()));
+            let key = format!("{} {credential:?} {name} {body}", self.entry.name);
             let shared = bridge.pages.of(key, heard.version);
             shared.get_or_init(|| self.read(bridge)).await.clone()?
         };
@@ -105,7 +107,8 @@ impl Reader {
 
     async fn read(&self, bridge: &Bridge) -> Result<Arc<Page>, Refused> {
         let unread = |refusal| Refused { refusal, revision: None };
-        let request: Arc<dyn Request> = self.entry.request(self.body.clone()).map_err(unread)?.into();
+        let credential = self.guest.credential().map_err(unread)?;
+        let request: Arc<dyn Request> = self.entry.request(self.body.clone(), credential).map_err(unread)?.into();
         // The topics first: who is meant may change between the two, and then there is one look too many.
         let topics = bridge.outlook(&request).await?.topics;
         let done = bridge.run(&request).await?;

@@ -13,6 +13,7 @@ use crate::bridge::Bridge;
 use crate::bridge::catalogue;
 use crate::bridge::lanes::Way;
 use crate::bridge::meter::{CLASSES_MS, Meter};
+use crate::domain::credential::Credential;
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(bridge): State<Arc<Bridge>>) -> Response {
@@ -27,7 +28,8 @@ pub(super) async fn metrics(State(bridge): State<Arc<Bridge>>) -> Response {
 }
 
 async fn state(bridge: &Bridge) -> Result<Value, ()> {
-    let request = catalogue::find("state").and_then(|entry| entry.request(Map::new())).map_err(|_| ())?;
+    let request = catalogue::find("state").and_then(|entry| entry.request(Map::new(), Credential::Anonymous));
+    let request = request.map_err(|_| ())?;
     bridge.call(request.into()).await.map(|done| done.reply).map_err(|_| ())
 }
 

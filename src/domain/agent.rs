@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::id::{AgentId, Specialty, ThreadKey};
+use super::id::{AgentId, Specialty, ThreadKey, TokenName};
 use super::time::Millis;
 use super::word::words;
 
@@ -39,4 +39,6 @@ pub struct Agent {
     pub created_at: Millis,
     /// When it was last heard of.
     pub seen_at: Millis,
+    /// The token that registered it. None where it was registered in the directory or by an operator.
+    pub registered_by: Option<TokenName>,
 }

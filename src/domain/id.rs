@@ -219,6 +219,10 @@ name! {
     ThreadKey, "thread key", line, 200
 }
 name! {
+    /// The name of a server's token.
+    TokenName, "token name", slug, 80
+}
+name! {
     /// Names a mutation, so that repeating it does nothing twice.
     RequestId, "request id", line, 200
 }

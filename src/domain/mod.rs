@@ -8,6 +8,7 @@ pub mod agent;
 pub mod attempt;
 pub mod audit;
 pub mod board;
+pub mod credential;
 pub mod cursor;
 pub mod event;
 pub mod graph;

@@ -3,7 +3,7 @@
 //! **Invariants.** An agent has at most one live session for each window of each host; a newer one replaces it and
 //! its epoch is higher. An ended session never lives again.
 
-use super::id::{AgentId, SessionId, WindowId};
+use super::id::{AgentId, SessionId, TokenName, WindowId};
 use super::time::Millis;
 use super::word::words;
 use super::workspace::Workspace;
@@ -62,6 +62,8 @@ pub struct Session {
     pub workspace: Workspace,
     /// True once workspace and branch were confirmed.
     pub confirmed: bool,
+    /// The token that registered it. None where it was registered in the directory or by an operator.
+    pub registered_by: Option<TokenName>,
 }
 
 impl Session {

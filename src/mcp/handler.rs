@@ -270,9 +270,9 @@ impl ServerHandler for Client {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let found = self.resources.read(&request.uri);
+        let found = self.resources.read(&request.uri, &self.guest(&context));
         let found = found.ok_or_else(|| ErrorData::resource_not_found(format!("there is no {}", request.uri), None))?;
         Ok(ReadResourceResult::new(vec![found]).into())
     }

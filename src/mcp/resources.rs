@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::app::published::{self, Published};
 use crate::bridge::Bridge;
+use crate::bridge::guest::Guest;
 use crate::domain::topic::Topic;
 use crate::platform::file;
 use crate::projection::pages::PAGES;
@@ -65,9 +66,10 @@ impl Resources {
         }
     }
 
-    /// Its content.
-    pub(super) fn read(&self, uri: &str) -> Option<ResourceContents> {
-        Some(ResourceContents::text(published::text(&self.path(uri)?)?, uri).with_mime_type(kind(uri)))
+    /// Its content, as this guest may read it.
+    pub(super) fn read(&self, uri: &str, guest: &Guest) -> Option<ResourceContents> {
+        let text = guest.readable(published::text(&self.path(uri)?)?);
+        Some(ResourceContents::text(text, uri).with_mime_type(kind(uri)))
     }
 
     /// Has the client hear of a resource; false for what is none.

@@ -16,6 +16,7 @@ use crate::board::look::Look;
 use crate::board::mutation::{Answer, LateResult, Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
+use crate::domain::credential::Credential;
 use crate::domain::id::{AgentId, HostId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::workspace::{WorkingTree, Workspace, lines};
@@ -24,6 +25,9 @@ use crate::domain::workspace::{WorkingTree, Workspace, lines};
 pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
     /// Adds what the caller's machine knows.
     fn fill(&mut self, facts: Facts);
+
+    /// Sets through what the call came. What a client sends cannot: it is no part of the JSON.
+    fn set_credential(&mut self, credential: Credential);
 
     /// For how long an answer that is not "nothing" is waited for.
     fn patience(&self) -> Option<Duration> {
@@ -110,10 +114,19 @@ pub struct Facts {
 /// Nobody needs to say who they are.
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Anyone {}
+pub struct Anyone {
+    /// Through what the call came.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub credential: Credential,
+}
 
 impl Shared for Anyone {
     fn fill(&mut self, _: Facts) {}
+
+    fn set_credential(&mut self, credential: Credential) {
+        self.credential = credential;
+    }
 }
 
 /// Who calls.
@@ -142,6 +155,10 @@ pub struct Caller {
     #[arg(skip)]
     #[serde(skip)]
     pub newcomer: Option<ThreadKey>,
+    /// Through what the call came.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub credential: Credential,
     /// What the caller's machine knows of itself.
     #[arg(skip)]
     pub facts: Facts,
@@ -150,6 +167,10 @@ pub struct Caller {
 impl Shared for Caller {
     fn fill(&mut self, facts: Facts) {
         self.facts = facts;
+    }
+
+    fn set_credential(&mut self, credential: Credential) {
+        self.credential = credential;
     }
 }
 
@@ -164,6 +185,7 @@ impl Caller {
             token: self.lease_token.clone(),
             user: self.facts.user.clone(),
             surely_human: self.as_human || self.facts.terminal,
+            credential: self.credential.clone(),
             workspace: self.facts.workspace.clone(),
             while_session: self.while_session,
         }
@@ -186,7 +208,7 @@ impl Anyone {
         app: &App,
         look: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
     ) -> Result<Done<T>, Refused> {
-        Caller::default().look(app, look)
+        Caller { credential: self.credential.clone(), ..Caller::default() }.look(app, look)
     }
 }
 
@@ -209,6 +231,10 @@ pub struct Changer {
 impl Shared for Changer {
     fn fill(&mut self, facts: Facts) {
         self.caller.fill(facts);
+    }
+
+    fn set_credential(&mut self, credential: Credential) {
+        self.caller.set_credential(credential);
     }
 }
 
@@ -298,6 +324,10 @@ impl Shared for Waiter {
         self.caller.fill(facts);
     }
 
+    fn set_credential(&mut self, credential: Credential) {
+        self.caller.set_credential(credential);
+    }
+
     fn patience(&self) -> Option<Duration> {
         self.watch_seconds.map(patience)
     }
@@ -310,6 +340,10 @@ impl Shared for Waiter {
 impl Shared for WaitingChanger {
     fn fill(&mut self, facts: Facts) {
         self.changer.fill(facts);
+    }
+
+    fn set_credential(&mut self, credential: Credential) {
+        self.changer.set_credential(credential);
     }
 
     fn patience(&self) -> Option<Duration> {

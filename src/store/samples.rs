@@ -73,6 +73,7 @@ pub(super) fn agent(id: &str) -> Agent {
         ttl_seconds: Some(60),
         created_at: Millis(1),
         seen_at: Millis(2),
+        registered_by: Some(parse("laptop")),
     }
 }
 
@@ -88,6 +89,7 @@ pub(super) fn session(id: &str, agent: &str, window: &str, epoch: u64, seen_at: 
         ended: None,
         workspace: Workspace { branch: "main".parse().ok(), ..Workspace::default() },
         confirmed: true,
+        registered_by: Some(parse("laptop")),
     }
 }
 

@@ -33,4 +33,5 @@ mod signals;
 mod snapshots;
 mod storm;
 mod strangers;
+mod tokens;
 mod waiting;

@@ -2,24 +2,24 @@
 
 use rusqlite::{Row, params};
 
-use super::columns::{count, json, limit, maybe_count, to_json, word};
+use super::columns::{count, json, limit, maybe_count, maybe_word, to_json, word};
 use super::open::SqliteTransaction;
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentId, ThreadKey};
+use crate::domain::id::{AgentId, ThreadKey, TokenName};
 use crate::domain::time::Millis;
 use crate::store::contract::{Agents, Kept};
 
-const BY_ID: &str = "SELECT id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, seen_at \
-     FROM agents WHERE id = ?1";
+const BY_ID: &str = "SELECT id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, seen_at, \
+     registered_by FROM agents WHERE id = ?1";
 
-const BY_KEY: &str = "SELECT id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, seen_at \
-     FROM agents WHERE thread_key = ?1";
+const BY_KEY: &str = "SELECT id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, seen_at, \
+     registered_by FROM agents WHERE thread_key = ?1";
 
-const LIST: &str = "SELECT id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, seen_at \
-     FROM agents WHERE id > ?1 ORDER BY id LIMIT ?2";
+const LIST: &str = "SELECT id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, seen_at, \
+     registered_by FROM agents WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 const PUT: &str = "INSERT INTO agents (id, thread_key, roles, specialties, labels, max_tasks, ttl_seconds, created_at, \
-     seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+     seen_at, registered_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
      ON CONFLICT (id) DO UPDATE SET roles = ?3, specialties = ?4, labels = ?5, max_tasks = ?6, ttl_seconds = ?7, \
      seen_at = ?9";
 
@@ -36,6 +36,7 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         ttl_seconds: maybe_count(row, 6)?,
         created_at: Millis(row.get(7)?),
         seen_at: Millis(row.get(8)?),
+        registered_by: maybe_word(row, 9)?,
     })
 }
 
@@ -59,6 +60,7 @@ impl Agents for SqliteTransaction<'_> {
             agent.ttl_seconds,
             agent.created_at.0,
             agent.seen_at.0,
+            agent.registered_by.as_ref().map(TokenName::as_str),
         ];
         self.change_one("an agent", PUT, values)
     }

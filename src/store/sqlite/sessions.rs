@@ -4,32 +4,32 @@ use rusqlite::{Row, params};
 
 use super::columns::{count, json, limit, maybe_word, number, to_json, word};
 use super::open::SqliteTransaction;
-use crate::domain::id::{AgentId, SessionId, WindowId};
+use crate::domain::id::{AgentId, SessionId, TokenName, WindowId};
 use crate::domain::session::Session;
 use crate::domain::time::Millis;
 use crate::domain::workspace::Workspace;
 use crate::store::contract::{Kept, Sessions, SessionsOf};
 
-const BY_ID: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed \
-     FROM sessions WHERE id = ?1";
+const BY_ID: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
+     registered_by FROM sessions WHERE id = ?1";
 
-const WINDOW: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed \
-     FROM sessions WHERE agent = ?1 AND host = ?2 AND window = ?3 ORDER BY epoch DESC LIMIT 1";
+const WINDOW: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
+     registered_by FROM sessions WHERE agent = ?1 AND host = ?2 AND window = ?3 ORDER BY epoch DESC LIMIT 1";
 
-const LIVE: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed \
-     FROM sessions WHERE ended_at IS NULL ORDER BY seen_at DESC, id LIMIT ?1";
+const LIVE: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
+     registered_by FROM sessions WHERE ended_at IS NULL ORDER BY seen_at DESC, id LIMIT ?1";
 
-const ENDED: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed \
-     FROM sessions WHERE ended_at IS NOT NULL ORDER BY seen_at DESC, id LIMIT ?1";
+const ENDED: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
+     registered_by FROM sessions WHERE ended_at IS NOT NULL ORDER BY seen_at DESC, id LIMIT ?1";
 
 const OF_AGENT: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, \
-     confirmed FROM sessions WHERE agent = ?2 AND ended_at IS NULL ORDER BY seen_at DESC, id LIMIT ?1";
+     confirmed, registered_by FROM sessions WHERE agent = ?2 AND ended_at IS NULL ORDER BY seen_at DESC, id LIMIT ?1";
 
-const SILENT: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed \
-     FROM sessions WHERE ended_at IS NULL AND seen_at < ?2 ORDER BY seen_at, id LIMIT ?1";
+const SILENT: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
+     registered_by FROM sessions WHERE ended_at IS NULL AND seen_at < ?2 ORDER BY seen_at, id LIMIT ?1";
 
 const PUT: &str = "INSERT INTO sessions (id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, \
-     workspace, confirmed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+     workspace, confirmed, registered_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
      ON CONFLICT (id) DO UPDATE SET seen_at = ?7, ended_at = ?8, ending = ?9, workspace = ?10, confirmed = ?11";
 
 const COUNT_LIVE: &str = "SELECT count(*) FROM sessions WHERE ended_at IS NULL";
@@ -47,6 +47,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         ended: ended_at.map(Millis).zip(maybe_word(row, 8)?),
         workspace: Workspace::from_stored(&json(row, 9)?),
         confirmed: row.get(10)?,
+        registered_by: maybe_word(row, 11)?,
     })
 }
 
@@ -72,6 +73,7 @@ impl Sessions for SqliteTransaction<'_> {
             session.ended.map(|(_, ending)| ending.as_str()),
             to_json(&session.workspace),
             session.confirmed,
+            session.registered_by.as_ref().map(TokenName::as_str),
         ];
         self.change_one("a session", PUT, values)
     }

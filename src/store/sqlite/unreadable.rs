@@ -48,6 +48,7 @@ const TABLES: &[Table] = &[
             "UPDATE agents SET specialties = '[]' WHERE id = ?1",
             "UPDATE agents SET labels = '{}' WHERE id = ?1",
             "UPDATE agents SET max_tasks = NULL WHERE id = ?1",
+            "UPDATE agents SET registered_by = NULL WHERE id = ?1",
         ],
         remove: "DELETE FROM agents WHERE id = ?1",
     },
@@ -57,6 +58,7 @@ const TABLES: &[Table] = &[
         read: |t, key| Ok(t.session(&parsed(key)?)?.is_some()),
         defaults: &[
             "UPDATE sessions SET workspace = '{}' WHERE id = ?1",
+            "UPDATE sessions SET registered_by = NULL WHERE id = ?1",
             "UPDATE sessions SET ended_at = coalesce(ended_at, seen_at), ending = 'reaped' WHERE id = ?1",
         ],
         remove: "DELETE FROM sessions WHERE id = ?1",
