@@ -111,3 +111,24 @@ fn by_query(name: &str, guest: &Guest, uri: &Uri) -> Result<Box<dyn Request>, Re
     }
     guest.request(entry, query::fields(uri, entry)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_without_a_token_waits_for_a_minute_at_most() {
+        let entry = catalogue::find("notifications").expect("an operation");
+        for (seconds, stranger) in [(5, 5), (60, 60), (86_400, 60)] {
+            let wait = |guest: Guest| {
+                let fields = json!({"target": "humans", "watch_seconds": seconds});
+                let request = guest.request(entry, fields.as_object().cloned().expect("an object"));
+                request.expect("it may read").patience()
+            };
+            assert_eq!(wait(Guest::stranger()), Some(Duration::from_secs(stranger)));
+            assert_eq!(wait(Guest::known("ci", Right::Read)), Some(Duration::from_secs(seconds)));
+        }
+    }
+}

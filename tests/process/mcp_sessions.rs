@@ -1,5 +1,8 @@
 //! Sessions of MCP over HTTP: each belongs to one token, and no token takes them all.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use crate::project::Project;
@@ -29,11 +32,27 @@ impl<'a> Client<'a> {
         Ok(client)
     }
 
-    fn send(&self, method: &str, body: &str) -> Reply {
+    fn headers(&self) -> String {
         let session = self.session.as_ref().map_or(String::new(), |id| format!("\nMcp-Session-Id: {id}"));
         let accept = "Content-Type: application/json\nAccept: application/json, text/event-stream";
-        let headers = format!("Authorization: Bearer {}\n{accept}{session}", self.token);
-        self.server.send(method, "/mcp", &headers, body)
+        format!("Authorization: Bearer {}\n{accept}{session}", self.token)
+    }
+
+    fn send(&self, method: &str, body: &str) -> Reply {
+        self.server.send(method, "/mcp", &self.headers(), body)
+    }
+
+    /// Begins a call that waits, and leaves it open.
+    fn wait(&self) -> TcpStream {
+        let arguments = json!({"target": "agent:nobody", "watch_seconds": 600});
+        let call = json!({"name": "coordination_notifications", "arguments": arguments});
+        let body = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call}).to_string();
+        let headers = self.headers().replace('\n', "\r\n");
+        let mut stream = self.server.connect();
+        let length = body.len();
+        write!(stream, "POST /mcp HTTP/1.1\r\nHost: localhost\r\n{headers}\r\nContent-Length: {length}\r\n\r\n{body}")
+            .unwrap();
+        stream
     }
 
     fn post(&self, body: &Value) -> Reply {
@@ -83,4 +102,20 @@ fn a_token_that_opens_many_sessions_ends_its_own_and_keeps_nobody_out() {
     assert_eq!(second.dispatch("summary").status, 404, "the one that was idle for longest made room");
     assert_eq!(first.dispatch("summary").status, 200);
     assert_eq!(boss.dispatch("summary").status, 200, "sessions of others stay");
+}
+
+#[test]
+fn a_token_whose_sessions_all_answer_is_refused_another_as_json() {
+    let project = Project::new().served();
+    let server = project.server();
+    let (owner, reader) = (project.owner(), project.token("read"));
+    let open: Vec<_> = (0..32).map(|_| Client::open(server, &reader, "reader").unwrap()).collect();
+    let _waiting: Vec<_> = open.iter().map(Client::wait).collect();
+    while !server.get("/metrics").body.contains("callboard_waiters 32") {
+        std::thread::yield_now();
+    }
+    let refused = Client::open(server, &reader, "reader").err().unwrap();
+    assert_eq!((refused.status, refused.refusal().as_str()), (503, "overloaded"), "{refused:?}");
+    assert!(refused.head.contains("retry-after: "), "{refused:?}");
+    assert!(Client::open(server, &owner, "boss").is_ok(), "nobody else is kept out");
 }
