@@ -79,10 +79,31 @@ pub fn cut(text: &str, most: usize) -> String {
     short
 }
 
-/// True for what must not reach a terminal raw: controls but newline and tab, and the marks that turn text around.
+/// True for what must not reach a terminal or a page raw: controls but newline and tab, marks that turn text around, and
+/// characters that nobody sees and an agent reads all the same.
 pub fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON with everything that [`is_unsafe`] written as an escape. Outside of strings there is none of it.
+pub fn for_json(json: String) -> String {
+    if !json.chars().any(is_unsafe) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_unsafe(c) {
+            use std::fmt::Write as _;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").expect("writing to a string cannot fail");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The text for a terminal: several lines stay, everything that [`is_unsafe`] is shown as `\u{…}`.

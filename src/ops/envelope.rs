@@ -143,20 +143,7 @@ pub fn read<T: DeserializeOwned>(answer: Value) -> Result<Done<T>, Refused> {
 /// A value as one line of JSON whose strings have no character that could steer a terminal. Outside of strings there is
 /// none.
 pub fn line<T: Serialize>(value: &T) -> String {
-    let json = serde_json::to_string(value).expect("replies have a JSON form");
-    if !json.chars().any(text::is_unsafe) {
-        return json;
-    }
-    let mut out = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if text::is_unsafe(c) {
-            use std::fmt::Write as _;
-            write!(out, "\\u{:04x}", u32::from(c)).expect("writing to a string cannot fail");
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    text::for_json(serde_json::to_string(value).expect("replies have a JSON form"))
 }
 
 #[cfg(test)]

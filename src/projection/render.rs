@@ -184,14 +184,14 @@ fn handoff_index(picture: &Picture) -> String {
         handoffs: &'a [HandoffView],
     }
     let index = Index { handoffs: &picture.handoffs };
-    let mut text = serde_json::to_string(&index).expect("handoffs have a JSON form");
+    let mut text = text::for_json(serde_json::to_string(&index).expect("handoffs have a JSON form"));
     text.push('\n');
     text
 }
 
 /// `preflight.json`: what the team said of itself, and what follows from it.
 fn preflight_json(preflight: &PreflightView) -> String {
-    let mut text = serde_json::to_string_pretty(preflight).expect("a preflight has a JSON form");
+    let mut text = text::for_json(serde_json::to_string_pretty(preflight).expect("a preflight has a JSON form"));
     text.push('\n');
     text
 }
@@ -219,7 +219,7 @@ pub fn state_json(picture: &Picture) -> String {
         leases: &picture.leases,
         omitted: &picture.omitted,
     };
-    let mut text = serde_json::to_string(&state).expect("a picture has a JSON form");
+    let mut text = text::for_json(serde_json::to_string(&state).expect("a picture has a JSON form"));
     text.push('\n');
     text
 }
