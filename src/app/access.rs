@@ -79,7 +79,7 @@ impl App {
     /// This host. Refuses an id that is none.
     pub fn host(&self) -> Result<Host, Refusal> {
         let settings = &self.settings;
-        let host = Host::this(settings.host_id.as_deref(), &settings.state, &settings.entropy)
+        let host = Host::this(settings.host_id.as_deref(), settings.state.path()?, &settings.entropy)
             .map_err(|error| refusal(&error))?;
         let checked = host.id.parse::<HostId>();
         checked.map(|_| host).map_err(|error| {
@@ -125,6 +125,7 @@ impl App {
             (place, committed)
         };
         let mut warnings = committed.warnings.clone();
+        warnings.extend(place.copy_warning());
         let behind = self.show(&place, &host, &committed, first, &mut warnings);
         self.prune_if_overfull(committed.overfull, &mut warnings);
         let Committed { answer, revision, replayed, .. } = committed;

@@ -7,7 +7,7 @@
 //! **Locks.** One process of a host prunes at a time. The board's lock is not held while the archive is written: events are
 //! never changed, and what is resolved stays so.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -263,46 +263,55 @@ impl App {
     pub fn read_archive(&self, archive: &ArchiveView, after: u64, limit: usize) -> Result<ArchivePart, Refusal> {
         let path = self.place()?.archives().join(&archive.name);
         let file = file::open_to_read(&path).map_err(|error| missing(archive, &path, &error))?;
-        let mut reader = BufReader::new(file);
-        let (mut part, mut due, mut number) = (ArchivePart::default(), archive.first, 0);
-        loop {
-            let mut line = Vec::new();
-            let read = reader.by_ref().take(LINE_MOST).read_until(b'\n', &mut line);
-            read.map_err(|error| refusal(&PlatformError::file("read", &path)(error)))?;
-            if line.is_empty() {
-                break;
-            }
-            number += 1;
-            match serde_json::from_slice::<EventView>(&line) {
-                Err(error) => {
-                    part.bad(number, format!("it is no event: {error}"));
-                    // It was, before somebody edited it.
-                    due += 1;
-                }
-                Ok(event) if event.seq < due => {
-                    part.bad(number, format!("it has event {}, and {due} was due", event.seq));
-                }
-                Ok(event) => {
-                    if event.seq > due {
-                        part.bad(number, format!("{} missing before it", are(due, event.seq - 1)));
-                    }
-                    due = event.seq + 1;
-                    if event.seq <= after {
-                        continue;
-                    }
-                    if part.events.len() >= limit {
-                        part.more = true;
-                        return Ok(part);
-                    }
-                    part.events.push(event);
-                }
-            }
-        }
-        if due <= archive.last {
-            part.bad(number + 1, format!("the file ends, and {} missing", are(due, archive.last)));
-        }
-        Ok(part)
+        let part = events_after(BufReader::new(file), (archive.first, archive.last), after, limit);
+        part.map_err(|error| refusal(&PlatformError::file("read", &path)(error)))
     }
+}
+
+/// The events of a range after `after` in the text of an archive.
+fn events_after(
+    mut reader: impl BufRead,
+    (first, last): (u64, u64),
+    after: u64,
+    limit: usize,
+) -> std::io::Result<ArchivePart> {
+    let (mut part, mut due, mut number) = (ArchivePart::default(), first, 0);
+    loop {
+        let mut line = Vec::new();
+        reader.by_ref().take(LINE_MOST).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            break;
+        }
+        number += 1;
+        match serde_json::from_slice::<EventView>(&line) {
+            Err(error) => {
+                part.bad(number, format!("it is no event: {error}"));
+                // It was, before somebody edited it.
+                due = due.saturating_add(1);
+            }
+            Ok(event) if event.seq < due => {
+                part.bad(number, format!("it has event {}, and {due} was due", event.seq));
+            }
+            Ok(event) => {
+                if event.seq > due {
+                    part.bad(number, format!("{} missing before it", are(due, event.seq - 1)));
+                }
+                due = event.seq.saturating_add(1);
+                if event.seq <= after {
+                    continue;
+                }
+                if part.events.len() >= limit {
+                    part.more = true;
+                    return Ok(part);
+                }
+                part.events.push(event);
+            }
+        }
+    }
+    if due <= last {
+        part.bad(number + 1, format!("the file ends, and {} missing", are(due, last)));
+    }
+    Ok(part)
 }
 
 fn are(first: u64, last: u64) -> String {
@@ -332,4 +341,37 @@ fn missing(archive: &ArchiveView, path: &Path, error: &PlatformError) -> Refusal
     let (first, last) = (archive.first, archive.last);
     Refusal::new(Code::UnknownArchive, format!("events {first} to {last} were in {}: {error}", path.display()))
         .hint("put the file back from where the directory was copied")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::fuzz;
+
+    fn line(seq: u64) -> String {
+        format!(
+            "{{\"seq\":{seq},\"board_revision\":{seq},\"kind\":\"claimed\",\"actor\":\"a\",\"source\":\"mutation\",\"priority\":2,\
+             \"at\":\"2026-01-01T00:00:00.000Z\",\"data\":{{}}}}\n"
+        )
+    }
+
+    #[test]
+    fn an_archive_is_read_from_where_it_is_asked_for() {
+        let text: String = (3..=9).map(line).collect();
+        let part = events_after(text.as_bytes(), (3, 9), 4, 3).expect("read");
+        assert_eq!(part.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [5, 6, 7]);
+        assert!(part.more && part.bad.is_empty());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(fuzz::config())]
+
+        #[test]
+        fn an_archive_of_any_bytes_gives_events_in_order(
+            content in fuzz::hostile(vec![(3..=9).map(line).collect::<String>().into_bytes(), line(u64::MAX).into_bytes()])
+        ) {
+            let part = events_after(content.as_slice(), (3, 9), 4, 5).expect("memory is read");
+            assert!(part.events.len() <= 5 && part.events.windows(2).all(|two| two[0].seq < two[1].seq));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! It changes nothing of the board: what it writes are files of its own, which it removes.
 
 use std::fmt::Display;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -121,6 +122,10 @@ impl App {
             }
         };
         checks.ok("place", "board", place.plan.display());
+        if let Some(warning) = place.copy_warning() {
+            let command = format!("rm -r of the one that is not wanted: ls -ld '{}'", place.plan.display());
+            checks.warn("place", "copy", warning, &command);
+        }
         match self
             .settings
             .file_system
@@ -143,6 +148,11 @@ impl App {
         match std::fs::metadata(&database) {
             Ok(meta) if probe::is_writable(&database) => {
                 checks.ok("place", "permissions", format!("coordination.db, {} bytes, read and written", meta.len()));
+                if meta.mode() & 0o007 != 0 {
+                    let message = "every account of this host may read coordination.db, and the tokens of leases in it";
+                    let command = format!("chmod o-rwx '{}'", database.display());
+                    checks.warn("place", "privacy", message, &command);
+                }
             }
             Ok(_) => checks.fail("place", "permissions", "coordination.db may not be written", &list),
             Err(error) => {

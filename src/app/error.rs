@@ -17,6 +17,10 @@ pub fn refusal(error: &PlatformError) -> Refusal {
         PlatformError::NotOwn { path } => {
             Refusal::new(Code::WrongPlace, message).hint(format!("put a directory there: {}", path.display()))
         }
+        PlatformError::NotPrivate { path } => Refusal::new(Code::NoPermission, message).hint(format!(
+            "ls -ld '{}'; then set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories of your own",
+            path.display()
+        )),
         PlatformError::File { source, path, .. } => match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Refusal::new(Code::DiskFull, message).hint("make space, then repeat the command")
@@ -27,6 +31,9 @@ pub fn refusal(error: &PlatformError) -> Refusal {
             }
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 Refusal::new(Code::NoBoard, message).hint("callboard init makes a board where there is none")
+            }
+            ErrorKind::InvalidInput => {
+                Refusal::new(Code::WrongPlace, message).hint(format!("ls -l '{}'", path.display()))
             }
             ErrorKind::Unsupported => Refusal::new(Code::WrongPlace, message)
                 .hint("files cannot be locked there; callboard init --storage shared does without"),

@@ -149,8 +149,6 @@ impl App {
             journal: place.file.journal,
             creator: format!("human:{}", self.settings.user),
         };
-        // With the group's rights from the start: what SQLite makes beside it takes after it.
-        drop(file::open_lock(&place.database()).map_err(|error| refusal(&error))?);
         let mut store = SqliteStore::create(&place.database(), self.open_options(place), self.guard(held))?;
         let moment = self.storage_moment(place, &self.host()?)?;
         let board = boards::create(&mut store, new, &moment)?;

@@ -18,7 +18,7 @@ use crate::platform::file_lock::{FileLock, FileLockGuard, Share};
 use crate::platform::host::Host;
 use crate::platform::host_lock::directory::LockDir;
 use crate::platform::host_lock::holder::{Fence, HolderGuard};
-use crate::platform::{process, signals};
+use crate::platform::{private, process, signals};
 
 /// How long a process of a shared board queues behind the others of its host before it goes on without its turn: a holder
 /// that is stopped keeps level one, and its lock between hosts can be broken.
@@ -61,11 +61,8 @@ pub fn queue_directory(place: &Place, settings: &Settings) -> Result<PathBuf, Re
     match place.file.storage {
         StorageKind::Local => Ok(place.internal()),
         StorageKind::Shared => {
-            let directory = settings.runtime.join(&place.file.board);
-            std::fs::create_dir_all(&directory).map_err(|error| {
-                Refusal::new(Code::NoPermission, format!("cannot create {}: {error}", directory.display()))
-                    .hint("set XDG_RUNTIME_DIR to a directory of your own")
-            })?;
+            let directory = settings.runtime.path()?.join(&place.key);
+            private::make_directory(&directory).map_err(|error| refusal(&error))?;
             Ok(directory)
         }
     }

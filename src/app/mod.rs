@@ -20,6 +20,7 @@ pub mod pulse;
 pub mod repair;
 pub mod servers;
 pub mod settings;
+mod sightings;
 pub mod together;
 pub mod tokens;
 pub mod validate;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::refusal;
 use super::locate::{DATABASE, INTERNAL, PLAN};
 use super::settings::Settings;
+use super::sightings;
 use crate::domain::board::{Journal, StorageKind};
 use crate::domain::id::is_slug;
 use crate::domain::refusal::{Code, Refusal};
@@ -40,6 +41,10 @@ pub struct Place {
     pub plan: PathBuf,
     /// What it says about itself.
     pub file: PlaceFile,
+    /// What this host files its tokens and locks under: the id of the board, but for a copy.
+    pub key: String,
+    /// The directory that this one was copied from, if that is still there.
+    pub original: Option<PathBuf>,
 }
 
 impl Place {
@@ -47,9 +52,21 @@ impl Place {
     /// `damaged`.
     pub fn open(project: &Path, settings: &Settings) -> Result<Self, Refusal> {
         let plan = project.join(PLAN);
-        let place = Self { project: project.to_owned(), file: read(&plan)?, plan };
+        let file = read(&plan)?;
+        let known = sightings::look_up(&plan, &file, settings, |plan| read(plan).ok().map(|file| file.board))?;
+        let place = Self { project: project.to_owned(), file, plan, key: known.key, original: known.original };
         place.judge(settings)?;
         Ok(place)
+    }
+
+    /// What is said of a copy whose original is still there.
+    pub fn copy_warning(&self) -> Option<String> {
+        let original = self.original.as_ref()?;
+        Some(format!(
+            "{} is a copy of {}: both say that they are one board; tokens and locks are kept apart, and agents of one do not see the other",
+            self.plan.display(),
+            original.display()
+        ))
     }
 
     /// What belongs to callboard alone.
@@ -145,16 +162,21 @@ fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
         }
         return Err(Refusal::new(Code::NoBoard, format!("{shown} is gone")).hint("callboard init"));
     };
+    parse(&content, &path)
+}
+
+/// What the bytes of the place file at `path` say.
+fn parse(content: &[u8], path: &Path) -> Result<PlaceFile, Refusal> {
     let damaged = |error: serde_json::Error| {
         Refusal::new(Code::Damaged, format!("{} cannot be read: {error}", path.display()))
             .hint("put the file back from where the directory was copied")
     };
-    let form: Form = serde_json::from_slice(&content).map_err(damaged)?;
+    let form: Form = serde_json::from_slice(content).map_err(damaged)?;
     if form.format > FORMAT {
         let message = format!("{} has form {}, this callboard knows {FORMAT}", path.display(), form.format);
         return Err(Refusal::new(Code::BoardTooNew, message).hint("cargo install callboard --locked"));
     }
-    let place: PlaceFile = serde_json::from_slice(&content).map_err(damaged)?;
+    let place: PlaceFile = serde_json::from_slice(content).map_err(damaged)?;
     // It names a directory of locks.
     if !is_slug(&place.board) {
         return Err(Refusal::new(Code::Damaged, format!("{} names no board", path.display()))
@@ -181,4 +203,23 @@ pub fn turn_shared(place: &Place) -> Result<(), Refusal> {
     let content = PlaceFile { storage: StorageKind::Shared, ..place.file.clone() };
     let json = serde_json::to_vec(&content).expect("words and numbers have a JSON form");
     file::replace(&path, &json, "init", Durability::Durable).map_err(|error| refusal(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::fuzz;
+
+    proptest::proptest! {
+        #![proptest_config(fuzz::config())]
+
+        #[test]
+        fn a_place_file_of_any_bytes_names_a_directory_of_its_own_or_is_refused(
+            content in fuzz::hostile(vec![br#"{"format":1,"storage":"local","journal":"truncate","board":"0a1b"}"#.to_vec()])
+        ) {
+            if let Ok(place) = parse(&content, Path::new("place.json")) {
+                assert!(!place.board.contains('/') && place.board != "..");
+            }
+        }
+    }
 }

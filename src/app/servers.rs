@@ -40,18 +40,18 @@ impl Drop for Registered {
 }
 
 impl App {
-    fn server_file(&self, address: SocketAddr) -> PathBuf {
-        self.settings.state.join("servers").join(address.to_string().replace(':', "_"))
+    fn server_file(&self, address: SocketAddr) -> Result<PathBuf, Refusal> {
+        Ok(self.settings.state.path()?.join("servers").join(address.to_string().replace(':', "_")))
     }
 
     /// Says that this process serves the board at this address.
     pub fn register_server(&self, place: &Place, address: SocketAddr) -> Result<Registered, Refusal> {
         let platform = |error| refusal(&error);
-        let path = self.server_file(address);
+        let path = self.server_file(address)?;
         if let Some(directory) = path.parent() {
             private::make_directory(directory).map_err(platform)?;
         }
-        let server = Server { board: place.file.board.clone() };
+        let server = Server { board: place.key.clone() };
         let json = serde_json::to_vec(&server).expect("texts have a JSON form");
         let nonce = self.settings.entropy.hex(6).map_err(platform)?;
         private::replace(&path, &json, &nonce).map_err(platform)?;
@@ -62,7 +62,7 @@ impl App {
     /// The owner's token of the board that a server of this account serves at exactly this address: at another address of
     /// the same port somebody else may listen.
     pub fn token_for(&self, address: SocketAddr) -> Option<String> {
-        let path = self.server_file(address);
+        let path = self.server_file(address).ok()?;
         if !private::is_locked(&path) {
             return None;
         }

@@ -2,14 +2,16 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::refusal;
 use super::locks;
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::clock::Clock;
 use crate::platform::entropy::Entropy;
 use crate::platform::host;
+use crate::platform::private;
 
 /// How long a lock is waited for unless the environment says otherwise: more than twice what breaking one needs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,6 +32,18 @@ impl Default for LockMessages {
     }
 }
 
+/// A directory in which this account keeps secrets and locks on this host. It may not be there yet.
+#[derive(Clone, Debug)]
+pub struct HostDirectory(PathBuf);
+
+impl HostDirectory {
+    /// Its path. Refuses with `no_permission` one that another account may have made or can change.
+    pub fn path(&self) -> Result<&Path, Refusal> {
+        private::check_path(&self.0).map_err(|error| refusal(&error))?;
+        Ok(&self.0)
+    }
+}
+
 /// What a process takes from its environment.
 #[derive(Debug)]
 pub struct Settings {
@@ -46,9 +60,9 @@ pub struct Settings {
     /// What people call this host.
     pub host_name: String,
     /// Where this host keeps what it must remember.
-    pub state: PathBuf,
+    pub state: HostDirectory,
     /// Where this host keeps what ends with its processes.
-    pub runtime: PathBuf,
+    pub runtime: HostDirectory,
     /// Where the time comes from.
     pub clock: Clock,
     /// Where randomness comes from.
@@ -89,8 +103,8 @@ impl Settings {
             lock_timeout: lock_timeout()?,
             host_id: variable("CALLBOARD_HOST_ID").and_then(|id| id.into_string().ok()),
             host_name: test_variable("CALLBOARD_TEST_HOST_NAME").unwrap_or_else(|| host::name().to_owned()),
-            state: state.map_or_else(|| own.clone(), |state| state.join("callboard")),
-            runtime: runtime.map_or(own, |runtime| runtime.join("callboard")),
+            state: HostDirectory(state.map_or_else(|| own.clone(), |state| state.join("callboard"))),
+            runtime: HostDirectory(runtime.map_or(own, |runtime| runtime.join("callboard"))),
             clock: clock(),
             entropy: entropy(),
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),

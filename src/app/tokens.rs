@@ -96,13 +96,13 @@ impl Tokens {
 
 impl App {
     /// Where the tokens of a board are.
-    pub fn token_file(&self, board: &str) -> PathBuf {
-        self.settings.state.join("tokens").join(format!("{board}.json"))
+    pub fn token_file(&self, board: &str) -> Result<PathBuf, Refusal> {
+        Ok(self.settings.state.path()?.join("tokens").join(format!("{board}.json")))
     }
 
     /// The tokens of a board that this host knows; none where there are none yet.
     pub fn tokens_of(&self, board: &str) -> Result<Tokens, Refusal> {
-        let path = self.token_file(board);
+        let path = self.token_file(board)?;
         let from = file::version(&path);
         let Some(content) = file::read(&path, FILE_MOST).map_err(|error| refusal(&error))? else {
             return Ok(Tokens::default());
@@ -116,24 +116,25 @@ impl App {
 
     /// The same, unless the file is the one that `tokens` are from.
     pub fn newer_tokens(&self, board: &str, tokens: &Tokens) -> Option<Tokens> {
-        (file::version(&self.token_file(board)) != tokens.from).then(|| self.tokens_of(board).unwrap_or_default())
+        let version = self.token_file(board).ok().and_then(|path| file::version(&path));
+        (version != tokens.from).then(|| self.tokens_of(board).unwrap_or_default())
     }
 
     /// The same with an owner's, which is made if need be.
     pub fn tokens(&self, place: &Place) -> Result<Tokens, Refusal> {
-        let tokens = self.tokens_of(&place.file.board)?;
+        let tokens = self.tokens_of(&place.key)?;
         if tokens.owner().is_some() {
             return Ok(tokens);
         }
         let secret = self.new_secret()?;
         let owner = Token { secret: Some(secret.clone()), ..Token::new(OWNER, Right::Operator, &secret) };
-        self.change_tokens(&place.file.board, |tokens| {
+        self.change_tokens(&place.key, |tokens| {
             if tokens.owner().is_none() {
                 tokens.tokens.insert(0, owner);
             }
             Ok(())
         })?;
-        self.tokens_of(&place.file.board)
+        self.tokens_of(&place.key)
     }
 
     /// Makes a token and returns its text, which is kept nowhere. Refuses a name that is none or is taken.
@@ -143,7 +144,7 @@ impl App {
             return Err(Refusal::new(Code::InvalidValue, message).hint("callboard token add ci --role worker"));
         }
         let secret = self.new_secret()?;
-        self.change_tokens(&place.file.board, |tokens| {
+        self.change_tokens(&place.key, |tokens| {
             if name == OWNER || tokens.tokens.iter().any(|token| token.name == name) {
                 let message = format!("there is a token called {name}");
                 return Err(Refusal::new(Code::Differs, message).hint("callboard token list"));
@@ -156,7 +157,7 @@ impl App {
 
     /// Removes a token; the owner's is replaced by another at the next start of the server. Refuses a name that none has.
     pub fn remove_token(&self, place: &Place, name: &str) -> Result<(), Refusal> {
-        self.change_tokens(&place.file.board, |tokens| {
+        self.change_tokens(&place.key, |tokens| {
             let before = tokens.tokens.len();
             tokens.tokens.retain(|token| token.name != name);
             if tokens.tokens.len() == before {
@@ -177,7 +178,7 @@ impl App {
         change: impl FnOnce(&mut Tokens) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let platform = |error| refusal(&error);
-        let path = self.token_file(board);
+        let path = self.token_file(board)?;
         if let Some(directory) = path.parent() {
             private::make_directory(directory).map_err(platform)?;
         }

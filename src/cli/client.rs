@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -24,6 +24,7 @@ use crate::ops::surroundings::Surroundings;
 use crate::ops::texts::json_of;
 use crate::ops::{Done, Operation, envelope};
 use crate::platform::deadline::Deadline;
+use crate::platform::file;
 use crate::workspace::git::Checkout;
 
 /// How long a server that does not answer is tried again: about as long as it takes to start it anew.
@@ -339,12 +340,15 @@ fn unread(refusal: Refusal) -> Refused {
     Refused { refusal, revision: None }
 }
 
-fn trusted(file: &PathBuf) -> Result<RootCerts, Refusal> {
+/// Maximum bytes of a file of certificates.
+const MAX_CERTIFICATES: u64 = 4 * 1024 * 1024;
+
+fn trusted(path: &Path) -> Result<RootCerts, Refusal> {
     let bad = |error: &dyn std::fmt::Display| {
-        Refusal::new(Code::InvalidValue, format!("{}: {error}", file.display()))
+        Refusal::new(Code::InvalidValue, format!("{}: {error}", path.display()))
             .hint("CALLBOARD_SERVER_CA names a PEM file with certificates")
     };
-    let content = std::fs::read(file).map_err(|error| bad(&error))?;
+    let content = file::read_named(path, MAX_CERTIFICATES).map_err(|error| bad(&error))?;
     let mut certificates: Vec<Certificate<'static>> = Vec::new();
     for item in parse_pem(&content) {
         if let PemItem::Certificate(certificate) = item.map_err(|error| bad(&error))? {

@@ -115,7 +115,7 @@ where
         ready(&Ready { url, token: tokens.owner().map(str::to_owned) });
         let mut hosts = options.allowed_hosts.clone();
         hosts.push(app.settings.host_name.clone());
-        let board = options.token.is_none().then(|| place.file.board.clone());
+        let board = options.token.is_none().then(|| place.key.clone());
         let anonymous = options.anonymous;
         let porter = Porter { hosts, address, anonymous, board, tokens: Mutex::new((tokens, app)) };
         let files = limits::raise_open_files().saturating_sub(FILES_KEPT).max(16);

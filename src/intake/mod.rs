@@ -6,6 +6,8 @@
 pub mod beads;
 pub mod commands;
 pub mod drafts;
+#[cfg(test)]
+mod hostile_plans;
 pub mod jsonl;
 pub mod markdown;
 mod marks;

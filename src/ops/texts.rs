@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::text::TEXT_MOST;
+use crate::platform::file;
 
 /// The most bytes of a plan: some hundred thousand tasks.
 const PLAN_MOST: usize = 64 * 1024 * 1024;
@@ -58,8 +59,9 @@ impl Source {
                 read.map_err(|error| S::Error::custom(format!("cannot read standard input: {error}")))?;
             }
             Self::File(path) => {
-                let read = std::fs::File::open(path).and_then(|file| file.take(most).read_to_string(&mut text));
-                read.map_err(|error| S::Error::custom(format!("cannot read {}: {error}", path.display())))?;
+                let read = file::read_named(path, most).map_err(|error| S::Error::custom(error.to_string()))?;
+                text = String::from_utf8(read)
+                    .map_err(|_| S::Error::custom(format!("cannot read {}: it is not UTF-8", path.display())))?;
             }
         }
         serializer.serialize_str(&text)

@@ -36,6 +36,12 @@ pub enum PlatformError {
         /// What is there.
         path: PathBuf,
     },
+    /// Another account may have made this directory, or can change what is in it.
+    #[error("{} is not a directory of this account that others cannot write into", path.display())]
+    NotPrivate {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A program did not end before its deadline.
     #[error("{program} did not answer in time")]
     ProgramTimeout {

@@ -1,66 +1,55 @@
 //! Files that several users and several processes share.
 //!
 //! **Invariants.** A name that may be a link somebody planted is never followed. A file that others read appears under
-//! its name complete or not at all. Every file made here gets the group and the read and write bits of its directory,
-//! so that a board made by one user of a group works for the others.
+//! its name complete or not at all. `open.rs` has the rules of opening: what is not a regular file is refused, and which
+//! rights a new file gets.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, fchmod, fchown};
 
 use super::error::PlatformError;
-
-/// Gives an open file the group and the read and write bits of the directory it is in. What the system refuses (a
-/// group that the user is not in) is left as it is: the file still works for its owner.
-pub fn share(file: &File, path: &Path) {
-    let Some(dir) = path.parent().and_then(|dir| fs::metadata(dir).ok()) else { return };
-    let Ok(own) = file.metadata() else { return };
-    if own.gid() != dir.gid() {
-        let _ = fchown(file, None, Some(Gid::from_raw(dir.gid())));
-    }
-    let wanted = (own.mode() & 0o7111) | (dir.mode() & 0o666) | 0o600;
-    if own.mode() & 0o7777 != wanted {
-        let _ = fchmod(file, Mode::from_raw_mode(wanted));
-    }
-}
-
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.custom_flags(libc::O_NOFOLLOW);
-    options
-}
+use super::open::{self, Readers, is_shared_by_group, only_name, options, options_for, share};
 
 /// Opens a file to lock it, creating it if need be. Where the directory is read-only an existing file is opened for
 /// reading, which is enough to lock.
 pub fn open_lock(path: &Path) -> Result<File, PlatformError> {
-    let existing = options().read(true).write(true).open(path);
+    // A writer of a lock file notes who it is, in place.
+    let existing = options().read(true).write(true).open(path).and_then(only_name);
     match existing {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let file = options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)
-                .map_err(PlatformError::file("create", path))?;
+            let created = options().read(true).write(true).create(true).truncate(false).open(path).and_then(only_name);
+            let file = created.map_err(PlatformError::file("create", path))?;
             share(&file, path);
             Ok(file)
         }
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-            options().read(true).open(path).map_err(PlatformError::file("open", path))
+            open_to_read(path)
         }
         other => other.map_err(PlatformError::file("open", path)),
+    }
+}
+
+/// Makes an empty file for a database, which only its owner and its group may read, where there is none.
+pub fn prepare_database(path: &Path) -> Result<(), PlatformError> {
+    match options_for(Readers::Group).write(true).create_new(true).open(path) {
+        Ok(file) => {
+            share(&file, path);
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(PlatformError::file("create", path)(error)),
     }
 }
 
 /// Writes `content` over the beginning of a file that exists. What lies behind stays: for content of one length, which
 /// needs no new blocks. A reader may see a part of it.
 pub fn write_over(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
-    let written = options().write(true).open(path).and_then(|mut file| file.write_all(content));
+    let opened = options().write(true).open(path).and_then(only_name);
+    let written = opened.and_then(|mut file| file.write_all(content));
     written.map_err(PlatformError::file("write", path))
 }
 
@@ -83,30 +72,29 @@ pub fn set_times_now(path: &Path) -> Result<(), PlatformError> {
 
 /// Opens a file to read it again and again.
 pub fn open_to_read(path: &Path) -> Result<File, PlatformError> {
-    options().read(true).open(path).map_err(PlatformError::file("open", path))
+    open::to_read(path).map_err(PlatformError::file("open", path))
 }
 
 /// Writes over a file in place, creating it if need be.
 pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
-    let mut open = options();
-    open.write(true).truncate(true);
-    let mut file = match open.open(path) {
+    let mut file = match options().write(true).open(path).and_then(only_name) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let file = open.create(true).mode(0o600).open(path).map_err(PlatformError::file("create", path))?;
+            let created = options().write(true).create(true).truncate(false).open(path).and_then(only_name);
+            let file = created.map_err(PlatformError::file("create", path))?;
             share(&file, path);
             file
         }
         other => other.map_err(PlatformError::file("write", path))?,
     };
-    file.write_all(content).map_err(PlatformError::file("write", path))
+    // Emptied only now that it is known to be the file that is meant.
+    file.set_len(0).and_then(|()| file.write_all(content)).map_err(PlatformError::file("write", path))
 }
 
 /// Creates a file that must not exist yet, complete and synced: it appears with its content or not at all, whatever
 /// dies. `writer` tells temporary files apart. Fails with `AlreadyExists` if it does.
 pub fn create_new(path: &Path, content: &[u8], writer: &str) -> Result<(), PlatformError> {
     let beside = beside(path, writer);
-    let opened = options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
-    let mut file = opened.map_err(PlatformError::file("create", path))?;
+    let mut file = new_beside(&beside).map_err(PlatformError::file("create", path))?;
     share(&file, path);
     let named = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| name_new(&beside, path));
     if let Err(error) = named {
@@ -136,14 +124,25 @@ fn name_new(beside: &Path, path: &Path) -> std::io::Result<()> {
 
 /// The same where neither is possible: there the file is empty for a moment.
 fn move_content(beside: &Path, path: &Path) -> std::io::Result<()> {
-    let content = fs::read(beside)?;
-    let mut file = options().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut content = Vec::new();
+    open::to_read(beside)?.read_to_end(&mut content)?;
+    let mut file = options().write(true).create_new(true).open(path)?;
     share(&file, path);
     if let Err(error) = file.write_all(&content).and_then(|()| file.sync_all()) {
         let _ = fs::remove_file(path);
         return Err(error);
     }
     fs::remove_file(beside)
+}
+
+/// A new file under a name that a killed writer may have left behind. What has it is taken away and never written over: it
+/// may be the second name of another file.
+fn new_beside(path: &Path) -> std::io::Result<File> {
+    let create = || options().write(true).create_new(true).open(path);
+    match create() {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(path).and_then(|()| create()),
+        other => other,
+    }
 }
 
 fn beside(path: &Path, writer: &str) -> PathBuf {
@@ -170,13 +169,7 @@ pub enum Durability {
 /// writers of one host must hold a lock, so that a killed one leaves one stale file and not many.
 pub fn replace(path: &Path, content: &[u8], writer: &str, durability: Durability) -> Result<(), PlatformError> {
     let beside = beside(path, writer);
-    let mut file = options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .map_err(PlatformError::file("write", &beside))?;
+    let mut file = new_beside(&beside).map_err(PlatformError::file("write", &beside))?;
     share(&file, path);
     let written = file.write_all(content).and_then(|()| match durability {
         Durability::Disposable => Ok(()),
@@ -235,8 +228,7 @@ impl Draft {
     /// lock.
     pub fn begin(path: &Path, writer: &str) -> Result<Self, PlatformError> {
         let beside = beside(path, writer);
-        let opened = options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
-        let file = opened.map_err(PlatformError::file("create", &beside))?;
+        let file = new_beside(&beside).map_err(PlatformError::file("create", &beside))?;
         share(&file, path);
         Ok(Self { file: BufWriter::new(file), beside, path: path.to_owned() })
     }
@@ -262,9 +254,10 @@ impl Drop for Draft {
     }
 }
 
-/// Gives a file that was written by others its name, over whatever has it; content and name are durable then.
+/// Gives a database that was written beside its name that name, over whatever has it; content and name are durable then.
 pub fn settle(written: &Path, path: &Path) -> Result<(), PlatformError> {
-    let synced = File::open(written).and_then(|file| {
+    let synced = open::to_read(written).and_then(|file| {
+        open::keep_others_out(&file);
         share(&file, path);
         file.sync_all()
     });
@@ -305,19 +298,20 @@ pub fn make_private(path: &Path) -> Result<(), PlatformError> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(PlatformError::file("lock up", path))
 }
 
-/// Copies the content of a file, if it is there; it is durable then. Says whether it was.
+/// Copies a database or a part of one, if it is there; it is durable then. Says whether it was.
 pub fn copy(from: &Path, to: &Path) -> Result<bool, PlatformError> {
-    match fs::copy(from, to) {
-        Ok(_) => {
-            let synced = File::open(to).and_then(|file| {
-                share(&file, to);
-                file.sync_all()
-            });
-            synced.map_err(PlatformError::file("sync", to)).map(|()| true)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(PlatformError::file("copy", from)(error)),
-    }
+    let mut source = match open::to_read(from) {
+        Ok(source) => source,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(PlatformError::file("copy", from)(error)),
+    };
+    let created = options_for(Readers::Group).write(true).create(true).truncate(false).open(to).and_then(only_name);
+    let mut target = created.map_err(PlatformError::file("create", to))?;
+    open::keep_others_out(&target);
+    share(&target, to);
+    let copied =
+        target.set_len(0).and_then(|()| std::io::copy(&mut source, &mut target)).and_then(|_| target.sync_all());
+    copied.map_err(PlatformError::file("copy", from)).map(|()| true)
 }
 
 /// Tells a file from the one that it replaces: its number and when it was written.
@@ -337,31 +331,42 @@ pub fn remove(path: &Path) -> Result<(), PlatformError> {
     }
 }
 
-/// The content of a file, or none if it is not there. Reads at most `most` bytes.
+/// The content of a file, or none if it is not there. Reads at most `most` bytes. A link is not followed, and what is not a
+/// regular file is an error.
 pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PlatformError> {
-    match options().read(true).open(path) {
-        Ok(file) => {
-            revalidate(&file);
-            let long = file.metadata().map_or(0, |meta| meta.len());
-            let mut content = Vec::with_capacity(usize::try_from(long.min(most)).unwrap_or(0) + 1);
-            file.take(most).read_to_end(&mut content).map_err(PlatformError::file("read", path))?;
-            Ok(Some(content))
-        }
+    match open::to_read(path) {
+        Ok(file) => whole(file, most).map(Some).map_err(PlatformError::file("read", path)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(PlatformError::file("read", path)(error)),
     }
 }
 
-/// Makes a directory if it is not there, with the rights of the one it is in. Says whether it was made.
+/// The content of a file that a person named: links are followed, and it must be there. Reads at most `most` bytes.
+pub fn read_named(path: &Path, most: u64) -> Result<Vec<u8>, PlatformError> {
+    let content = open::named_to_read(path).and_then(|file| whole(file, most));
+    content.map_err(PlatformError::file("read", path))
+}
+
+fn whole(file: File, most: u64) -> std::io::Result<Vec<u8>> {
+    revalidate(&file);
+    let long = file.metadata().map_or(0, |meta| meta.len());
+    let mut content = Vec::with_capacity(usize::try_from(long.min(most)).unwrap_or(0) + 1);
+    file.take(most).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Makes a directory if it is not there, with the rights that the umask leaves; where a group shares the one it is in, the
+/// group shares it as well. Says whether it was made.
 pub fn make_directory(path: &Path) -> Result<bool, PlatformError> {
     match fs::create_dir(path) {
         Ok(()) => {
-            if let (Ok(directory), Some(Ok(parent))) = (File::open(path), path.parent().map(fs::metadata)) {
-                let own = directory.metadata().map_or(0, |meta| meta.gid());
-                if own != parent.gid() {
-                    let _ = fchown(&directory, None, Some(Gid::from_raw(parent.gid())));
-                }
-                let _ = fchmod(&directory, Mode::from_raw_mode((parent.mode() & 0o2777) | 0o700));
+            if let (Ok(directory), Some(Ok(parent))) = (File::open(path), path.parent().map(fs::metadata))
+                && let Ok(own) = directory.metadata()
+                && is_shared_by_group(&parent)
+                && (own.gid() == parent.gid() || fchown(&directory, None, Some(Gid::from_raw(parent.gid()))).is_ok())
+            {
+                let mode = (own.mode() & 0o7777) | (parent.mode() & 0o2000) | 0o070;
+                let _ = fchmod(&directory, Mode::from_raw_mode(mode));
             }
             Ok(true)
         }
@@ -413,5 +418,19 @@ mod tests {
         replace(&trap, b"x", "t", Durability::Disposable).expect("the link itself is replaced");
         assert_eq!(read(&victim, 100).expect("readable"), Some(b"precious".to_vec()));
         assert_eq!(read(&trap, 100).expect("readable"), Some(b"x".to_vec()));
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_refused_and_a_second_name_is_not_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (pipe, victim, trap) = (dir.path().join("pipe"), dir.path().join("victim"), dir.path().join("trap"));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.is_ok_and(|status| status.success()), "mkfifo is part of every Unix");
+        assert!(read(&pipe, 1).is_err() && read_named(&pipe, 1).is_err() && open_lock(&pipe).is_err());
+        assert!(overwrite(&pipe, b"x").is_err() && copy(&pipe, &victim).is_err());
+        overwrite(&victim, b"precious").expect("written");
+        fs::hard_link(&victim, &trap).expect("a second name");
+        assert!(overwrite(&trap, b"x").is_err() && write_over(&trap, b"x").is_err() && open_lock(&trap).is_err());
+        assert_eq!(read(&victim, 100).expect("readable"), Some(b"precious".to_vec()));
     }
 }

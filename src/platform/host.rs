@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::entropy::Entropy;
 use super::error::PlatformError;
-use super::file;
+use super::{file, private};
 
 /// The machine this process runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,24 +35,34 @@ impl Host {
     }
 }
 
+/// More than the file with the id ever has, in bytes.
+const MAX_ID_SIZE: u64 = 4096;
+
 fn read_line(path: &Path) -> Option<String> {
-    let content = std::fs::read_to_string(path).ok()?;
+    first_line(&std::fs::read_to_string(path).ok()?)
+}
+
+fn first_line(content: &str) -> Option<String> {
     let line = content.lines().next()?.trim();
     (!line.is_empty()).then(|| line.to_owned())
 }
 
 fn kept_id(state: &Path, entropy: &Entropy) -> Result<String, PlatformError> {
     let path = state.join("host-id");
-    if let Some(id) = read_line(&path) {
+    let kept = || -> Result<Option<String>, PlatformError> {
+        let line = file::read(&path, MAX_ID_SIZE)?.and_then(|content| String::from_utf8(content).ok());
+        Ok(line.as_deref().and_then(first_line))
+    };
+    if let Some(id) = kept()? {
         return Ok(id);
     }
-    std::fs::create_dir_all(state).map_err(PlatformError::file("create", state))?;
+    private::make_directory(state)?;
     let id = format!("h-{}", entropy.hex(8)?);
     match file::create_new(&path, format!("{id}\n").as_bytes(), &id) {
         // Another process was faster.
         Err(error) if error.io_kind() == Some(std::io::ErrorKind::AlreadyExists) => {
             let empty = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is empty");
-            read_line(&path).ok_or_else(|| PlatformError::file("read", &path)(empty))
+            kept()?.ok_or_else(|| PlatformError::file("read", &path)(empty))
         }
         other => other.map(|()| id),
     }

@@ -10,9 +10,12 @@ pub mod error;
 pub mod file;
 pub mod file_lock;
 pub mod file_system;
+#[cfg(test)]
+pub mod fuzz;
 pub mod host;
 pub mod host_lock;
 pub mod limits;
+pub mod open;
 pub mod private;
 pub mod probe;
 pub mod process;

@@ -43,7 +43,12 @@ pub struct BundleMark {
 impl Marker {
     /// The marker in `path`; none when it is not there or cannot be read, which only means that pages are made anew.
     pub fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&file::read(path, MARKER_MOST).ok()??).ok()
+        Self::parse(&file::read(path, MARKER_MOST).ok()??)
+    }
+
+    /// What these bytes say.
+    fn parse(content: &[u8]) -> Option<Self> {
+        serde_json::from_slice(content).ok()
     }
 
     /// Writes it. `writer` is the host; the projection lock is held.
@@ -65,4 +70,28 @@ pub fn hash(text: &[u8]) -> String {
         write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
         hex
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::fuzz;
+
+    fn valid() -> Vec<u8> {
+        let pages = BTreeMap::from([("STATUS.md".to_owned(), hash(b"x"))]);
+        let bundles = BTreeMap::from([("a".to_owned(), BundleMark { handoff: HandoffKey(1), hash: hash(b"y") })]);
+        let marker = Marker { generation: "g".to_owned(), revision: 7, presence: 1, pages, bundles, at: -1 };
+        serde_json::to_vec(&marker).expect("JSON")
+    }
+
+    proptest::proptest! {
+        #![proptest_config(fuzz::config())]
+
+        #[test]
+        fn a_marker_of_any_bytes_is_read_or_nothing(content in fuzz::hostile(vec![valid()])) {
+            if let Some(marker) = Marker::parse(&content) {
+                marker.shows("g", 0, 0);
+            }
+        }
+    }
 }

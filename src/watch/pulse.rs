@@ -79,6 +79,7 @@ fn check_of(text: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::fuzz;
 
     fn pulse() -> Pulse {
         Pulse {
@@ -110,6 +111,17 @@ mod tests {
             let torn = [&new.as_bytes()[..at], &old.as_bytes()[at..]].concat();
             let whole = torn == old.as_bytes() || torn == new.as_bytes();
             assert_eq!(Pulse::parse(&torn).is_some(), whole, "{at}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(fuzz::config())]
+
+        #[test]
+        fn a_change_file_of_any_bytes_is_whole_or_nothing(content in fuzz::hostile(vec![Pulse::default().line().into_bytes()])) {
+            if let Some(pulse) = Pulse::parse(&content) {
+                assert_eq!(pulse.line().len(), LENGTH);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod doctor;
 mod example;
+mod files;
 mod fleet;
 mod former;
 mod guard;

@@ -90,6 +90,8 @@ impl Project {
         other.fixed = self.fixed;
         copy_tree(&self.root, &other.root);
         copy_tree(&self.top.path().join("home"), &other.top.path().join("home"));
+        // Another host, which has never seen the first directory.
+        let _ = std::fs::remove_dir_all(other.top.path().join("home/callboard/boards"));
         other
     }
 

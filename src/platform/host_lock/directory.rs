@@ -17,9 +17,9 @@ use crate::platform::clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::{Entropy, jitter};
 use crate::platform::error::PlatformError;
-use crate::platform::file;
 use crate::platform::host::Host;
 use crate::platform::signals;
+use crate::platform::{file, open};
 
 /// Minimum time between two counted observations, in milliseconds on a clock that stops in sleep.
 const OBSERVATION_INTERVAL_MS: i64 = 1_000;
@@ -123,8 +123,7 @@ impl LockDir {
     fn count(&self, nonce: &str, counter: u64) -> u32 {
         let now = clock::awake_ms();
         let path = self.runtime.join("looks");
-        let stored: Option<Observations> =
-            fs::read(&path).ok().and_then(|content| serde_json::from_slice(&content).ok());
+        let stored: Option<Observations> = read_small(&path).and_then(|content| serde_json::from_str(&content).ok());
         let same = stored.filter(|stored| stored.nonce == nonce && stored.counter == counter && stored.at <= now);
         let count = match same {
             Some(stored) if now - stored.at < OBSERVATION_INTERVAL_MS => return stored.count,
@@ -203,7 +202,7 @@ impl Attempt<'_> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
         let mut file = options.open(path)?;
-        file::share(&file, &self.lock.place);
+        open::share(&file, &self.lock.place);
         file.write_all(holder.file_content(0).as_bytes()).and_then(|()| file.sync_data())
     }
 
@@ -248,7 +247,7 @@ impl Attempt<'_> {
         if let Some(own) = self.own(nonce.clone()) {
             return own;
         }
-        let text = fs::read_to_string(held.join(holder_file(&nonce))).ok();
+        let text = read_small(&held.join(holder_file(&nonce)));
         // A file that cannot be read is of a lock that was released since, or not readable yet: counted like any other.
         let (counter, process) = match text.as_deref().and_then(Holder::parse) {
             Some((counter, holder)) => {
@@ -279,7 +278,7 @@ impl Attempt<'_> {
     fn holder_now(&self, held: &Path) -> Box<str> {
         let names = names(held);
         let (Content::Nothing | Content::Leftovers(_)) = Content::of(names.iter().cloned()) else {
-            let text = names.iter().find_map(|name| fs::read_to_string(held.join(name)).ok());
+            let text = names.iter().find_map(|name| read_small(&held.join(name)));
             return match text.as_deref().and_then(Holder::parse) {
                 Some((_, holder)) => describe(&holder, self.lock.state_of(&holder, self.host), self.host).into(),
                 None => "another host".into(),
@@ -306,6 +305,14 @@ impl Attempt<'_> {
             let _ = fs::remove_dir(self.lock.held());
         }
     }
+}
+
+/// More than a file of the lock ever has, in bytes.
+const MAX_FILE_SIZE: u64 = 64 * 1024;
+
+/// The text of a file of the lock; none where it cannot be read or is not a file.
+pub(super) fn read_small(path: &Path) -> Option<String> {
+    String::from_utf8(file::read(path, MAX_FILE_SIZE).ok()??).ok()
 }
 
 /// The names in a directory; none where there is no directory.

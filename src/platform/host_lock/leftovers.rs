@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::directory::{LockDir, names};
+use super::directory::{LockDir, names, read_small};
 use super::holder::Holder;
 use super::protocol::{Content, ProcessState, holder_file};
 use crate::platform::clock;
@@ -39,7 +39,7 @@ struct Seen {
 pub(super) fn sweep(lock: &LockDir, host: &Host) {
     let path = lock.runtime.join("leftovers");
     let now = clock::awake_ms();
-    let stored: Option<Seen> = fs::read(&path).ok().and_then(|content| serde_json::from_slice(&content).ok());
+    let stored: Option<Seen> = read_small(&path).and_then(|content| serde_json::from_str(&content).ok());
     let seen = stored.filter(|seen| seen.boot == host.boot && seen.swept_at <= now).unwrap_or_default();
     if !seen.boot.is_empty() && now - seen.swept_at < SWEEP_INTERVAL_MS {
         return;
@@ -65,7 +65,7 @@ pub(super) fn sweep(lock: &LockDir, host: &Host) {
 
 fn has_ended(lock: &LockDir, host: &Host, nonce: &str) -> bool {
     let path = lock.place.join(format!("lock-{nonce}")).join(holder_file(nonce));
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = read_small(&path).unwrap_or_default();
     Holder::parse(&text).is_some_and(|(_, holder)| lock.state_of(&holder, host) == ProcessState::Dead)
 }
 

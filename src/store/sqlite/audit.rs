@@ -200,6 +200,14 @@ impl Audits for SqliteTransaction<'_> {
                 missing.into_iter().take(most).map(|name| Finding::new(Rule::Integrity, name, "it is not there"));
             return Ok(gone.collect());
         }
+        let foreign = super::schema::foreign(&super::schema::objects(self.connection())?)?;
+        if !foreign.is_empty() {
+            let found = foreign.into_iter().take(most).map(|object| {
+                let detail = format!("this {} is not as callboard makes it; triggers and views never run", object.kind);
+                Finding::new(Rule::Integrity, object.name, detail)
+            });
+            return Ok(found.collect());
+        }
         let said: Vec<String> = self.all(INTEGRITY, [], |row| row.get(0))?;
         let bad = said.into_iter().filter(|line| line != "ok").take(most);
         Ok(bad.map(|line| Finding::new(Rule::Integrity, "coordination.db", line)).collect())

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::columns::count;
 use super::error::translated;
-use super::open::{OpenOptions, SqliteStore};
+use super::open::{OpenOptions, SqliteStore, distrust_schema};
 use crate::domain::audit::Mended;
 use crate::domain::board::{Board, Journal, StorageKind};
 use crate::domain::time::Millis;
@@ -62,6 +62,7 @@ pub fn inspect(path: &Path) -> Kept<Found> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     #[expect(clippy::disallowed_methods, reason = "this room opens databases")]
     let connection = Connection::open_with_flags(path, flags).map_err(translated)?;
+    distrust_schema(&connection)?;
     let said: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(translated)?;
     if said != "ok" {
         return Err(StoreError::Damaged(said.into()));
@@ -86,6 +87,7 @@ pub fn duplicate(from: &Path, to: &Path) -> Kept<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     #[expect(clippy::disallowed_methods, reason = "this room opens databases")]
     let connection = Connection::open_with_flags(from, flags).map_err(translated)?;
+    distrust_schema(&connection)?;
     SqliteStore::vacuum_into(&connection, to)
 }
 

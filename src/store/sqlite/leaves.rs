@@ -168,6 +168,7 @@ mod tests {
     use rusqlite::{Connection, params};
 
     use super::*;
+    use crate::platform::fuzz;
 
     #[test]
     fn rows_of_every_kind_are_read_from_their_pages() {
@@ -209,5 +210,35 @@ mod tests {
         file.write_all_at(&page, 8192).expect("written");
         // Nothing panics, whatever the bytes say.
         Leaves::open(&path, &path).expect("opened").rows(2, |_| {});
+    }
+
+    /// The bytes of a database with rows of every kind.
+    fn valid() -> Vec<u8> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x.db");
+        #[expect(clippy::disallowed_methods, reason = "a test prepares its files")]
+        let db = Connection::open(&path).expect("a database");
+        db.execute_batch("PRAGMA page_size = 512; CREATE TABLE t (key INTEGER PRIMARY KEY, a, b, c)").expect("a table");
+        for key in 1_i64..20 {
+            let text = "ä".repeat(usize::try_from(key * key * 3).expect("small"));
+            db.execute("INSERT INTO t VALUES (?1, ?2, 1.5, ?3)", params![key, key << (3 * key), text]).expect("a row");
+        }
+        drop(db);
+        std::fs::read(&path).expect("read")
+    }
+
+    proptest::proptest! {
+        #![proptest_config(fuzz::config())]
+
+        #[test]
+        fn pages_of_any_bytes_give_rows_or_nothing(content in fuzz::hostile(vec![valid()])) {
+            use std::io::Write as _;
+            let mut file = tempfile::NamedTempFile::new().expect("a file");
+            file.write_all(&content).expect("written");
+            // A file that is too short for the size of a page is refused.
+            if let Ok(leaves) = Leaves::open(file.path(), file.path()) {
+                leaves.rows(4, |(_, values)| assert_eq!(values.len(), 4));
+            }
+        }
     }
 }

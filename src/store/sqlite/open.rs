@@ -18,6 +18,7 @@ use super::error::translated;
 use super::{group, schema};
 use crate::domain::board::{Journal, StorageKind};
 use crate::platform::deadline::Deadline;
+use crate::platform::file;
 use crate::store::contract::{Access, Kept, Store, Transaction};
 use crate::store::error::StoreError;
 
@@ -67,6 +68,7 @@ impl SqliteStore {
         if !meta.is_file() || meta.nlink() != 1 {
             return Err(StoreError::Damaged("it is a link, or has a second name".into()));
         }
+        check_companions(path)?;
         let retry = Deadline::after(match options.storage {
             StorageKind::Local => Duration::ZERO,
             StorageKind::Shared => STALE_NAMES,
@@ -83,6 +85,9 @@ impl SqliteStore {
     /// Makes a new board in a file that does not exist or is empty. Everything is there after the transaction that
     /// [`Store::begin`] gives next commits, and nothing before.
     pub fn create(path: &Path, options: OpenOptions, commit_guard: Option<Guarded>) -> Kept<Self> {
+        check_companions(path)?;
+        // With its rights from the start: what SQLite makes beside it gets the same ones.
+        file::prepare_database(path).map_err(|error| StoreError::Permission(error.to_string().into()))?;
         Ok(Self::connect(path, Purpose::Create, options)?.guarded(commit_guard))
     }
 
@@ -112,6 +117,7 @@ impl SqliteStore {
         };
         #[expect(clippy::disallowed_methods, reason = "this is the one place that opens")]
         let mut connection = Connection::open_with_flags_and_vfs(path, flags, vfs).map_err(translated)?;
+        distrust_schema(&connection)?;
         connection.busy_handler(Some(wait_a_little)).map_err(translated)?;
         // Else every statement whose plan could depend on a value is compiled again at each use of another value: a
         // quarter of all that a claim computes.
@@ -144,6 +150,8 @@ impl SqliteStore {
 
     /// Copies what was committed into a file that does not exist.
     pub(super) fn vacuum_into(connection: &Connection, path: &Path) -> Kept<()> {
+        // SQLite fills a file that is empty, and it keeps its rights.
+        file::prepare_database(path).map_err(|error| StoreError::Permission(error.to_string().into()))?;
         let target = path.to_string_lossy();
         connection.execute("VACUUM INTO ?1", [target.as_ref()]).map(drop).map_err(translated)
     }
@@ -162,6 +170,7 @@ impl SqliteStore {
             // A transaction is open; the copy is made by a second connection, which sees what was committed.
             #[expect(clippy::disallowed_methods, reason = "this is the one place that opens")]
             let other = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(translated)?;
+            distrust_schema(&other)?;
             Self::back_up(&other, path, format)
         })
     }
@@ -254,6 +263,11 @@ pub(super) struct SqliteTransaction<'a> {
 }
 
 impl SqliteTransaction<'_> {
+    /// The connection, for what is read of the database itself.
+    pub(super) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
     /// A statement, compiled once per connection.
     pub(super) fn prepared(&self, sql: &str) -> Kept<rusqlite::CachedStatement<'_>> {
         self.connection.prepare_cached(sql).map_err(translated)
@@ -330,6 +344,35 @@ impl Drop for SqliteTransaction<'_> {
     }
 }
 
+/// Turns off what a database that others edited could run in this process: its triggers and views, and writes to the
+/// tables in which SQLite keeps its own state.
+pub(super) fn distrust_schema(connection: &Connection) -> Kept<()> {
+    let settings = [
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+    ];
+    for (setting, value) in settings {
+        connection.set_db_config(setting, value).map_err(translated)?;
+    }
+    Ok(())
+}
+
+/// Refuses a pipe or a link in place of a file that SQLite opens beside the database: it would wait for a writer.
+fn check_companions(path: &Path) -> Kept<()> {
+    for end in ["-journal", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        if std::fs::symlink_metadata(&name).is_ok_and(|meta| !meta.is_file() || meta.nlink() != 1) {
+            return Err(StoreError::Damaged(
+                format!("its file {end} is a link, has a second name, or is no file").into(),
+            ));
+        }
+    }
+    Ok(())
+}
+
 thread_local! {
     /// SQLite's busy handler is a plain function; a process opens one board at a time on a thread.
     static BUSY_UNTIL: Cell<Option<Deadline>> = const { Cell::new(None) };
@@ -349,7 +392,7 @@ fn wait_a_little(_: i32) -> bool {
 /// Whether the database at `path` has a write-ahead log, read without SQLite. The descriptor stays open until the
 /// process ends: closing one would drop the locks that SQLite holds through another.
 pub fn is_wal(path: &Path) -> bool {
-    let opened = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    let opened = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
     let Ok(file) = opened.map(ManuallyDrop::new) else { return false };
     let mut header = [0u8; 20];
     file.read_exact_at(&mut header, 0).is_ok() && (header[18] == 2 || header[19] == 2)

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::error::translated;
 use super::leaves::Leaves;
-use super::open::SqliteStore;
+use super::open::{SqliteStore, distrust_schema};
 use super::transplant::transplant;
 use crate::store::contract::{Access, Kept, Store as _};
 use crate::store::error::StoreError;
@@ -109,7 +109,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Kept<Connection> {
     // Without file locks: nobody else uses these files, and locks may hang where they lie.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     #[expect(clippy::disallowed_methods, reason = "this room opens databases")]
-    Connection::open_with_flags_and_vfs(path, flags, c"unix-none").map_err(translated)
+    let connection = Connection::open_with_flags_and_vfs(path, flags, c"unix-none").map_err(translated)?;
+    distrust_schema(&connection)?;
+    Ok(connection)
 }
 
 /// The damaged database; with the list of tables of the new one where its own cannot be read. `damaged` is a copy.

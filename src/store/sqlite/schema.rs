@@ -55,17 +55,44 @@ pub(super) fn demand_current(connection: &Connection) -> Result<(), StoreError> 
     }
 }
 
-/// The tables and indexes that a board of this program's format has and that are not among these names.
-pub(super) fn missing(names: &[String]) -> Result<Vec<String>, StoreError> {
+/// A table, an index, a trigger or a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) name: String,
+    pub(super) kind: String,
+    /// How it was made; none for what SQLite makes itself.
+    pub(super) sql: Option<String>,
+}
+
+const OBJECTS: &str = "SELECT name, type, sql FROM sqlite_schema ORDER BY rowid";
+
+/// Everything in the database behind `connection`.
+pub(super) fn objects(connection: &Connection) -> Result<Vec<Object>, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok(Object { name: row.get(0)?, kind: row.get(1)?, sql: row.get(2)? });
+    let mut statement = connection.prepare(OBJECTS).map_err(translated)?;
+    let rows = statement.query_map([], read).map_err(translated)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(translated)
+}
+
+/// Everything in a new board of this program's format.
+fn expected() -> Result<Vec<Object>, StoreError> {
     let new = Connection::open_in_memory().map_err(translated)?;
     adopt(&new)?;
     migrate(&new, MIGRATIONS, |_| Ok(()))?;
-    let list = |connection: &Connection| -> rusqlite::Result<Vec<String>> {
-        let mut statement = connection.prepare("SELECT name FROM sqlite_schema ORDER BY rowid")?;
-        statement.query_map([], |row| row.get(0))?.collect()
-    };
-    let expected = list(&new).map_err(translated)?;
-    Ok(expected.into_iter().filter(|name| !names.contains(name)).collect())
+    objects(&new)
+}
+
+/// The tables and indexes that a board of this program's format has and that are not among these names.
+pub(super) fn missing(names: &[String]) -> Result<Vec<String>, StoreError> {
+    Ok(expected()?.into_iter().map(|object| object.name).filter(|name| !names.contains(name)).collect())
+}
+
+/// What a board of this program's format does not have, or has in another way.
+pub(super) fn foreign(found: &[Object]) -> Result<Vec<Object>, StoreError> {
+    let expected = expected()?;
+    // SQLite's own statistics may come and go.
+    let is_own = |object: &&Object| expected.contains(object) || object.name.starts_with("sqlite_");
+    Ok(found.iter().filter(|object| !is_own(object)).cloned().collect())
 }
 
 /// Refuses a board of a newer format than this program's, and what is no board.
