@@ -28,6 +28,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("cursor", ".cursor/hooks.json", include_str!("../../templates/hooks/cursor-hooks.json")),
     ("codex", "AGENTS.md, which Codex and others read", include_str!("../../templates/hooks/agents-snippet.md")),
 ];
+/// More than a file has that says where a git directory is, in bytes.
+const MAX_GIT_FILE: u64 = 64 * 1024;
 /// The longest hook that is read, in bytes.
 const HOOK_MOST: u64 = 256 * 1024;
 /// What an agent tool says of an edit is shorter, in bytes.
@@ -53,7 +55,8 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("install")
                 .about("Write a git pre-commit hook that checks what is staged")
-                .arg(flag("chain", "Keep a hook that is there, and run it first")),
+                .arg(flag("chain", "Keep a hook that is there, and run it first"))
+                .arg(flag("outside", "Write it although git keeps hooks outside of this checkout, for other repositories too")),
         )
         .subcommand(Command::new("uninstall").about("Take it out again; what was there before comes back"))
         .subcommand(Command::new("print").about("Print settings for agent tools that run a command at start and before edits").arg(tool))
@@ -68,7 +71,7 @@ pub(super) fn command() -> Command {
 /// Runs it.
 pub(super) fn run(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
     let done = match matches.subcommand() {
-        Some(("install", sub)) => install(app, sub.get_flag("chain")),
+        Some(("install", sub)) => install(app, sub.get_flag("chain"), sub.get_flag("outside"), out),
         Some(("uninstall", _)) => uninstall(app),
         Some(("print", sub)) => Ok(settings(sub.get_one::<String>("tool").map(String::as_str))),
         Some(("run", sub)) => return at_moment(sub.get_one::<String>("moment").expect("it is required"), app, out),
@@ -83,14 +86,60 @@ pub(super) fn run(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
     }
 }
 
-fn hook(app: &App) -> Result<PathBuf, Refusal> {
+/// Where git runs a hook from.
+struct Hook {
+    path: PathBuf,
+    /// True where the directory is not this checkout's own: other repositories may use it as well.
+    is_outside: bool,
+}
+
+fn hook(app: &App) -> Result<Hook, Refusal> {
     let settings = &app.settings;
     let begin = settings.project_root.as_ref().unwrap_or(&settings.directory);
     let checkout = begin.canonicalize().ok().and_then(|begin| Checkout::around(&begin));
-    let hooks = checkout.and_then(|checkout| checkout.hooks());
-    hooks.map(|hooks| hooks.join("pre-commit")).ok_or_else(|| {
-        Refusal::new(Code::WrongPlace, "this is no git checkout").hint("cd into one, then callboard hooks install")
-    })
+    let found = checkout.and_then(|checkout| Some((checkout.hooks()?, checkout.top)));
+    let Some((hooks, top)) = found else {
+        let refusal = Refusal::new(Code::WrongPlace, "this is no git checkout");
+        return Err(refusal.hint("cd into one, then callboard hooks install"));
+    };
+    let is_outside = !own_directories(&top).iter().any(|own| real(&hooks).starts_with(own));
+    Ok(Hook { path: hooks.join("pre-commit"), is_outside })
+}
+
+/// The checkout, its git directory, and the one that it shares with the other worktrees of its repository.
+fn own_directories(top: &Path) -> Vec<PathBuf> {
+    let text = |path: &Path| {
+        let content = file::read_named(path, MAX_GIT_FILE).ok()?;
+        Some(String::from_utf8(content).ok()?.trim().to_owned())
+    };
+    let mut own = vec![real(top)];
+    if let Some(git) = text(&top.join(".git")).as_deref().and_then(|text| text.strip_prefix("gitdir:")) {
+        let git = real(&top.join(git.trim()));
+        own.extend(text(&git.join("commondir")).map(|common| real(&git.join(common))));
+        own.push(git);
+    }
+    own
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path.to_owned(),
+    }
+}
+
+/// Asks at a terminal, and refuses without one.
+fn check_outside(directory: &Path, out: &mut Out) -> Result<(), Refusal> {
+    let directory = directory.display();
+    let question =
+        format!("git keeps its hooks in {directory}, outside of this checkout: other repositories may run them");
+    if out.confirm(&question) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::WrongPlace, question)
+        .hint("callboard hooks install --outside, if all of them are to run it"))
 }
 
 fn content(path: &Path) -> Result<Option<String>, Refusal> {
@@ -102,8 +151,11 @@ fn unwritable(path: &Path, error: &impl std::fmt::Display) -> Refusal {
     Refusal::new(Code::NoPermission, error.to_string()).hint(format!("ls -l '{}'", path.display()))
 }
 
-fn install(app: &App, chain: bool) -> Result<String, Refusal> {
-    let path = hook(app)?;
+fn install(app: &App, chain: bool, outside: bool, out: &mut Out) -> Result<String, Refusal> {
+    let Hook { path, is_outside } = hook(app)?;
+    if is_outside && !outside {
+        check_outside(path.parent().unwrap_or(&path), out)?;
+    }
     let failed = |error| unwritable(&path, &error);
     if let Some(directory) = path.parent() {
         file::make_directory(directory).map_err(failed)?;
@@ -136,7 +188,7 @@ fn install(app: &App, chain: bool) -> Result<String, Refusal> {
 }
 
 fn uninstall(app: &App) -> Result<String, Refusal> {
-    let path = hook(app)?;
+    let Hook { path, .. } = hook(app)?;
     let failed = |error| unwritable(&path, &error);
     let found = content(&path)?;
     if found.as_deref() != Some(SCRIPT) {

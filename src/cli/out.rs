@@ -1,6 +1,6 @@
 //! The only place that prints. Standard output is data, standard error is talk.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::sync::Once;
 
 use serde::Serialize;
@@ -92,6 +92,17 @@ impl Out {
     pub(super) fn lock_messages(&self) -> LockMessages {
         let waiting = if self.style.quiet { |_: &str| {} } else { show_waiting };
         LockMessages { waiting, lost_lock: if self.style.json { end_with_json } else { end_with_text } }
+    }
+
+    /// Asks a person at a terminal. False without one, and for every answer but yes.
+    pub(super) fn confirm(&mut self, question: &str) -> bool {
+        if self.style.json || self.style.quiet || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return false;
+        }
+        let _ = write!(std::io::stderr().lock(), "{}\ngo on? [y/N] ", text::for_terminal(question));
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().take(16).read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
 
     fn say(&mut self, line: &str) {

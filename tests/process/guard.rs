@@ -225,3 +225,23 @@ fn a_partial_commit_is_judged_by_what_it_commits() {
     let own = commit(&["--", "src/own.rs"]);
     assert!(own.status.success(), "only her own path is committed: {own:?}");
 }
+
+#[test]
+fn a_hooks_directory_of_other_repositories_is_not_written_without_being_asked_for() {
+    let project = board();
+    let shared = project.root.parent().unwrap().join("hooks-of-all");
+    std::fs::create_dir(&shared).unwrap();
+    git(&project, &["config", "core.hooksPath", shared.to_str().unwrap()]);
+    let refused = project.refused(&["hooks", "install"], 9, "wrong_place");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("hooks-of-all"), "{refused}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("--outside"), "{refused}");
+    assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 0);
+    project.ok(&["hooks", "install", "--outside"]);
+    assert!(shared.join("pre-commit").exists());
+    // The hooks of a linked worktree are those of its repository.
+    git(&project, &["config", "--unset", "core.hooksPath"]);
+    git(&project, &["worktree", "add", "-q", "../linked"]);
+    let mut install = project.command(&["hooks", "install"]);
+    let output = install.current_dir(project.root.parent().unwrap().join("linked")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
