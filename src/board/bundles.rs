@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::look::Look;
-use super::questions::{QuestionView, question_view};
+use super::questions::QuestionView;
 use super::views::{AttemptView, DependencyView, attempt_view};
 use crate::domain::event::Audience;
 use crate::domain::handoff::HandoffKind;
@@ -167,7 +167,7 @@ impl Look<'_> {
             verdicts,
             answers: self.answers(task.key)?.into_iter().map(answered).collect(),
             open_questions: cut_list(
-                self.open_questions(task.key)?.into_iter().map(|question| said(&question_view(question))),
+                self.open_questions(task.key)?.into_iter().map(|question| said(&self.question_view(question))),
             ),
             tree: WorkingTree {
                 dirty: cut_list(parcel.tree.dirty.iter().cloned()),

@@ -106,6 +106,11 @@ impl Caller {
         Ok(Actor::Agent(Box::new(Acting { agent, session, named, candidates })))
     }
 
+    /// True for an agent, by whatever it is named.
+    pub fn is_agent(&self) -> bool {
+        self.agent.is_some() || self.thread_key.is_some() || self.session.is_some() || self.newcomer.is_some()
+    }
+
     /// The agent that is meant, whether or not its window still lives.
     pub fn agent_id(&self, store: &dyn Transaction) -> Result<Option<AgentId>, Refusal> {
         if self.agent.is_some() {

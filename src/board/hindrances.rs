@@ -8,7 +8,9 @@ use super::questions::{answer_command, asked};
 use super::queues::conflict_with;
 use super::views::{ClaimView, WaitingOn};
 use crate::domain::actor::Actor;
+use crate::domain::agent::Role;
 use crate::domain::event::Audience;
+use crate::domain::for_people::{TOLD, needs_person};
 use crate::domain::handoff::HandoffStatus;
 use crate::domain::id::Module;
 use crate::domain::question::{Question, QuestionStatus};
@@ -31,7 +33,7 @@ impl Look<'_> {
     pub fn hindrances(&self) -> Result<Vec<WaitingOn>, Refusal> {
         let mut list = Vec::new();
         if self.board.counts.total() == 0 {
-            let command = Some(self.for_planners("callboard add-task --module NAME --title TEXT"));
+            let command = self.for_planners("callboard add-task --module NAME --title TEXT");
             list.push(WaitingOn { command, ..hindrance("no_task", None) });
         }
         self.name_questions(&mut list)?;
@@ -57,18 +59,18 @@ impl Look<'_> {
             let Some(waiting) = task.waiting.as_ref() else { continue };
             let by = Some(waiting.what.to_string());
             let what = Some(text::cut(&waiting.reason, WHY_SHOWN));
-            let command = Some(self.for_planners(&format!("callboard unblock {}", task.module)));
+            let command = self.for_planners(&format!("callboard unblock {}", task.module));
             list.push(WaitingOn { by, what, command, ..hindrance("waiting", Some(&task.module)) });
         }
         for task in self.in_state(TaskState::Draft)? {
-            let command = Some(self.for_planners(&format!("callboard confirm-task {}", task.module)));
+            let command = self.for_planners(&format!("callboard confirm-task {}", task.module));
             list.push(WaitingOn { command, ..hindrance("draft", Some(&task.module)) });
         }
         for task in self.store.stranding(NAMED)? {
             let tasks =
                 if task.held_up == 1 { "1 task waits".to_owned() } else { format!("{} tasks wait", task.held_up) };
             let what = Some(format!("{tasks} for it and it is {}", task.state));
-            let command = Some(self.for_planners(&format!("callboard reopen-task {} --reason TEXT", task.module)));
+            let command = self.for_planners(&format!("callboard reopen-task {} --reason TEXT", task.module));
             list.push(WaitingOn { what, command, ..hindrance("dependency_failed", Some(&task.module)) });
         }
         self.name_handoffs(&mut list)?;
@@ -76,16 +78,17 @@ impl Look<'_> {
         Ok(list)
     }
 
-    /// A command that people and planners run, for the reader.
-    fn for_planners(&self, command: &str) -> String {
+    /// A command that people and planners run, for the reader; none for other agents, where it needs a person.
+    fn for_planners(&self, command: &str) -> Option<String> {
         match &self.actor {
-            Actor::Human { .. } if command.contains(" reopen-task ") => format!("{command} --as-human"),
-            Actor::Human { .. } => command.to_owned(),
-            Actor::Agent(_) => format!("{command}{}", self.caller()),
+            Actor::Human { .. } if command.contains(" reopen-task ") => Some(format!("{command} --as-human")),
+            Actor::Human { .. } => Some(command.to_owned()),
+            Actor::Agent(acting) if needs_person(command) && !acting.agent.roles.contains(&Role::Planner) => None,
+            Actor::Agent(_) => Some(format!("{command}{}", self.caller())),
         }
     }
 
-    /// The command that answers a question, where the reader may.
+    /// How a question is answered, where the reader may; an agent reads that people were told of what is theirs.
     pub(super) fn answer_command(&self, question: &Question) -> Option<String> {
         match &self.actor {
             Actor::Human { .. } => Some(answer_command(question)),
@@ -93,7 +96,7 @@ impl Look<'_> {
                 let with = if question.options.is_empty() { "--text TEXT" } else { "--option N" };
                 Some(format!("callboard answer {} {with}{}", question.id, self.caller()))
             }
-            Actor::Agent(_) => None,
+            Actor::Agent(_) => (question.audience == Audience::Humans).then(|| TOLD.to_owned()),
         }
     }
 
@@ -108,7 +111,7 @@ impl Look<'_> {
             list.push(WaitingOn {
                 by: Some(question.audience.to_string()),
                 what: Some(asked(&question)),
-                command: self.answer_command(&question),
+                command: self.answer_command(&question).filter(|command| command != TOLD),
                 ..hindrance("question", module)
             });
         }

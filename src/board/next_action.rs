@@ -13,6 +13,7 @@ use super::views::{LeaseView, WaitingOn, closing_command, finish_command};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
 use crate::domain::event::{Audience, Event, EventKind};
+use crate::domain::for_people::TOLD;
 use crate::domain::id::{Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::notice::is_for_reading;
@@ -369,7 +370,11 @@ impl Look<'_> {
     fn wait(&self) -> Result<Answer<NextAction>, Refusal> {
         let waiting_on = self.hindrances()?;
         let stalled = self.is_stalled()?;
-        let reason = if stalled { "nothing moves without a person" } else { "nothing to do now" };
+        let reason = match (stalled, self.actor.agent_id()) {
+            (true, Some(_)) => format!("nothing moves without a person; {TOLD}"),
+            (true, None) => "nothing moves without a person".to_owned(),
+            (false, _) => "nothing to do now".to_owned(),
+        };
         let reply = NextAction { stalled, waiting_on, ..NextAction::new(Action::Wait, reason) };
         Ok(Answer { outcome: Outcome::Nothing, reply })
     }

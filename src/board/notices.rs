@@ -154,7 +154,7 @@ impl Turn<'_> {
         match self.board.stalled_by {
             // While nobody is aboard there is nobody who stands.
             None if stands && self.store.live_session_count()? > 0 => {
-                let lines = self.look().stalled()?;
+                let lines = self.look().stalled_for_people()?;
                 let what: Vec<&str> = lines.iter().map(|line| line.what.as_str()).collect();
                 let commands: Vec<&str> = lines.iter().map(|line| line.command.as_str()).collect();
                 let data = json!({"what": what, "commands": commands});

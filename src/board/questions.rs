@@ -97,7 +97,7 @@ pub struct Asked {
     pub task: Option<Task>,
 }
 
-/// The command that answers a question.
+/// The command with which a person answers a question.
 pub fn answer_command(question: &Question) -> String {
     let human = if question.audience == Audience::Humans { " --as-human" } else { "" };
     let with = if question.options.is_empty() { "--text TEXT" } else { "--option N" };
@@ -115,29 +115,29 @@ pub fn asked(question: &Question) -> String {
     format!("{text} ({})", text::cut(&options.join(", "), MENTIONED))
 }
 
-/// A question as every door shows it.
-pub fn question_view(question: Question) -> QuestionView {
-    let status = question.status();
-    let answer_command = (status == QuestionStatus::Open).then(|| answer_command(&question));
-    let end = question.end;
-    QuestionView {
-        question_id: question.id,
-        module: question.task.map(|(_, module)| module),
-        status,
-        asked_by: question.asked_by,
-        target: question.audience.to_string(),
-        question: question.text,
-        options: question.options,
-        priority: question.priority,
-        asked_at: question.asked_at,
-        answer: end.as_ref().and_then(|end| end.answer.clone()),
-        ended_by: end.as_ref().map(|end| end.by.clone()),
-        ended_at: end.map(|end| end.at),
-        answer_command,
-    }
-}
-
 impl Look<'_> {
+    /// A question as its reader sees it.
+    pub fn question_view(&self, question: Question) -> QuestionView {
+        let status = question.status();
+        let answer_command = (status == QuestionStatus::Open).then(|| self.answer_command(&question)).flatten();
+        let end = question.end;
+        QuestionView {
+            question_id: question.id,
+            module: question.task.map(|(_, module)| module),
+            status,
+            asked_by: question.asked_by,
+            target: question.audience.to_string(),
+            question: question.text,
+            options: question.options,
+            priority: question.priority,
+            asked_at: question.asked_at,
+            answer: end.as_ref().and_then(|end| end.answer.clone()),
+            ended_by: end.as_ref().map(|end| end.by.clone()),
+            ended_at: end.map(|end| end.at),
+            answer_command,
+        }
+    }
+
     /// Questions after `after`, oldest first, and where the next page begins.
     pub fn questions(
         &self,
@@ -149,7 +149,7 @@ impl Look<'_> {
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|question| question.id);
-        Ok((found.into_iter().map(question_view).collect(), next))
+        Ok((found.into_iter().map(|question| self.question_view(question)).collect(), next))
     }
 
     /// The newest questions about a task, oldest first.
@@ -160,7 +160,7 @@ impl Look<'_> {
         let filter = QuestionFilter { task: Some(task.key), ..QuestionFilter::default() };
         let mut found = self.store.questions(&filter, None, QUESTIONS_READ)?;
         let told = found.split_off(found.len().saturating_sub(ANSWERS_TOLD));
-        Ok(told.into_iter().map(question_view).collect())
+        Ok(told.into_iter().map(|question| self.question_view(question)).collect())
     }
 
     /// The answered questions of a task, oldest first.
@@ -172,7 +172,7 @@ impl Look<'_> {
         let filter = QuestionFilter { status, task: Some(task), ..QuestionFilter::default() };
         let mut found = self.store.questions(&filter, None, QUESTIONS_READ)?;
         let told = found.split_off(found.len().saturating_sub(ANSWERS_TOLD));
-        Ok(told.into_iter().map(question_view).collect())
+        Ok(told.into_iter().map(|question| self.question_view(question)).collect())
     }
 
     /// The open questions of a task, oldest first.
@@ -253,7 +253,8 @@ impl Turn<'_> {
             Reply::Text(text) => text.clone(),
             Reply::Option(number) => {
                 let chosen = number.checked_sub(1).and_then(|at| question.options.get(at)).cloned();
-                chosen.ok_or_else(|| no_such_option(&question, *number))?
+                let hint = self.look().answer_command(&question).unwrap_or_default();
+                chosen.ok_or_else(|| no_such_option(&question, *number, hint))?
             }
         };
         let said = text::cut(&answer, MENTIONED);
@@ -372,10 +373,9 @@ impl Turn<'_> {
     }
 }
 
-fn no_such_option(question: &Question, number: usize) -> Refusal {
+fn no_such_option(question: &Question, number: usize, hint: String) -> Refusal {
     let there: Vec<String> =
         question.options.iter().enumerate().map(|(at, option)| format!("{} {option}", at + 1)).collect();
     let there = if there.is_empty() { "none; answer with --text".to_owned() } else { there.join(", ") };
-    Refusal::new(Code::InvalidValue, format!("{} has no option {number}; there are: {there}", question.id))
-        .hint(answer_command(question))
+    Refusal::new(Code::InvalidValue, format!("{} has no option {number}; there are: {there}", question.id)).hint(hint)
 }

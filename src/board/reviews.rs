@@ -120,9 +120,9 @@ impl Turn<'_> {
     pub(super) fn warn_without_reviewer(&mut self, task: &Task) -> Result<(), Refusal> {
         if !self.look().can_be_reviewed(task)? {
             let module = &task.module;
-            self.warn(format!(
-                "nobody is aboard who could review it; a person can: callboard approve {module} --as-human"
-            ));
+            self.warn(format!("nobody is aboard who could review it: callboard approve {module} --as-human"));
+            let data = json!({"attempt": task.attempts, "agent_id": task.last_agent});
+            self.notify(EventKind::ReviewReady, task, Audience::Humans, data);
         }
         Ok(())
     }

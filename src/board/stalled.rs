@@ -48,8 +48,14 @@ enum Reviewers {
 }
 
 impl Look<'_> {
-    /// What does not move by itself, each with the command that moves it.
+    /// What does not move by itself, each with the command that moves it, as the reader may have it.
     pub fn stalled(&self) -> Result<Vec<Stalled>, Refusal> {
+        let lines = self.stalled_for_people()?.into_iter();
+        Ok(lines.map(|line| Stalled { command: self.actor.readable(line.command), ..line }).collect())
+    }
+
+    /// The same for people, whoever acts.
+    pub(super) fn stalled_for_people(&self) -> Result<Vec<Stalled>, Refusal> {
         let mut list = Vec::new();
         let counts = &self.board.counts;
         let drafts = counts.of(TaskState::Draft);

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::history::{EventView, notice_view};
 use super::look::Look;
@@ -12,7 +13,7 @@ use super::outlook::Outlook;
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
 use crate::domain::cursor::{Cursor, Place, Stream};
-use crate::domain::event::{Audience, Source};
+use crate::domain::event::{Audience, EventKind, Source};
 use crate::domain::id::{CursorId, Module, Specialty};
 use crate::domain::notice::Signal;
 use crate::domain::refusal::{Code, Refusal};
@@ -125,9 +126,21 @@ impl Look<'_> {
         let more = notices.len() > reading.limit;
         notices.truncate(reading.limit);
         let end = if more { notices.last().map_or(start, |notice| notice.event.seq) } else { self.board.event_seq };
-        let found = notices.into_iter().map(notice_view).collect();
+        let found = notices.into_iter().map(notice_view).map(|event| self.readable(event)).collect();
         let new_cursor = reading.cursor.is_some() && kept.is_none();
         Ok(StreamPage { found, next: self.board.place(end), start, more, new_cursor, filter })
+    }
+
+    /// The event as its reader may have it: what tells people how to go on names their commands.
+    fn readable(&self, mut event: EventView) -> EventView {
+        if event.kind == EventKind::Stalled
+            && let Some(Value::Array(commands)) = event.data.get_mut("commands")
+        {
+            for command in commands.iter_mut() {
+                *command = Value::String(self.actor.readable(command.as_str().unwrap_or_default().to_owned()));
+            }
+        }
+        event
     }
 
     /// An agent that names no target means what is for it.

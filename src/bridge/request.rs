@@ -80,7 +80,7 @@ impl<O: Operation> Request for Bound<O> {
     }
 
     fn run(&self, app: &App) -> Settled {
-        let settled = self.operation.run(&self.call, app).map(Done::erased);
+        let settled = self.operation.answer(&self.call, app).map(Done::erased);
         if self.credential.shows_sessions() { settled } else { readable(settled, &self.credential) }
     }
 

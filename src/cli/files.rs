@@ -58,7 +58,7 @@ fn restore(file: &Path, as_human: bool, app: &App) -> Result<(Restored, u64), Re
     let facts = facts::gather(app);
     if !as_human && !facts.terminal {
         let message = "a restore ends every lease and window, and there is no terminal";
-        let refusal = Refusal::new(Code::HumanRequired, message).hint("callboard restore FILE --as-human");
+        let refusal = Refusal::new(Code::HumanRequired, message).hint("callboard restore FILE, at a terminal");
         return Err(Refused { refusal, revision: None });
     }
     let person = Caller { user: facts.user, surely_human: true, ..Caller::default() };

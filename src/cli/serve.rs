@@ -100,6 +100,12 @@ fn mcp_command() -> Command {
         .arg(list(text("specialty", "S", "What it is good at")))
         .arg(toolset())
         .arg(
+            Arg::new("may-act-as-human")
+                .long("may-act-as-human")
+                .action(ArgAction::SetTrue)
+                .help("Let the client say that a person acts: for clients in which only a person gives commands"),
+        )
+        .arg(
             Arg::new("print-config")
                 .long("print-config")
                 .value_name("HOST")
@@ -187,6 +193,7 @@ pub(super) fn mcp(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
         window: text("window-id"),
         roles: list("role"),
         specialties: list("specialty"),
+        may_act_as_human: matches.get_flag("may-act-as-human"),
         facts: Some(Arc::new(facts)),
     };
     let toolset = matches.get_one("toolset").copied().unwrap_or(Toolset::Default);

@@ -51,7 +51,7 @@ impl Board<'_> {
     /// Runs `operation`, without waiting for the board to change.
     pub(super) fn look<O: Operation>(&self, operation: &O, call: &O::Call) -> Result<Done<O::Reply>, Refused> {
         match self {
-            Self::Here(app) => operation.run(call, app),
+            Self::Here(app) => operation.answer(call, app),
             Self::There(client) => client.run(operation, call),
         }
     }
@@ -107,7 +107,7 @@ fn wait<O: Operation>(
         let looked = clock::stopwatch();
         let outlook = operation.outlook(call, app)?;
         if outlook.found || until.is_over() {
-            let done = operation.run(call, app)?;
+            let done = operation.answer(call, app)?;
             if done.outcome != Outcome::Nothing || until.is_over() {
                 return Ok(done);
             }

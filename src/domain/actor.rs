@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::agent::Agent;
+use super::for_people;
 use super::id::{AgentId, LeaseToken, SessionId};
 use super::refusal::{Code, Refusal};
 use super::session::Session;
@@ -88,6 +89,14 @@ impl Actor {
         }
     }
 
+    /// A text with commands as this actor may read it: an agent is shown none that needs a person.
+    pub fn readable(&self, text: String) -> String {
+        match self {
+            Self::Human { .. } => text,
+            Self::Agent(_) => for_people::for_agent(&text).into_owned(),
+        }
+    }
+
     /// The agent's id, for an agent.
     pub fn agent_id(&self) -> Option<&AgentId> {
         match self {
@@ -125,7 +134,7 @@ impl Actor {
         match self {
             Self::Human { sure: false, .. } => {
                 Err(Refusal::new(Code::HumanRequired, format!("{what} without an agent id and without a terminal"))
-                    .hint("repeat it with --agent-id ID, or with --as-human if you are a person"))
+                    .hint("repeat it with --agent-id ID; a person runs it at a terminal"))
             }
             _ => Ok(()),
         }

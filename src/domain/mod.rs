@@ -11,6 +11,7 @@ pub mod board;
 pub mod credential;
 pub mod cursor;
 pub mod event;
+pub mod for_people;
 pub mod graph;
 pub mod handoff;
 pub mod id;

@@ -93,6 +93,7 @@ impl Client {
         let unread = |refusal| Refused { refusal, revision: None };
         let guest = self.guest(context);
         let (entry, mut body) = meant(tool, arguments).map_err(unread)?;
+        self.presence.check_person(&body).map_err(unread)?;
         let is_window = self.connection == Connection::Process || self.greeted.load(Ordering::Acquire);
         if REGISTERS.contains(&entry.name) && is_window {
             return self.presence.be(body, &guest).await;

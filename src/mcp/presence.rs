@@ -14,6 +14,7 @@ use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::bridge::catalogue::{Entry, find};
 use crate::bridge::guest::Guest;
+use crate::domain::for_people::TELL;
 use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::deadline::Deadline;
@@ -32,6 +33,8 @@ pub struct Identity {
     pub roles: Vec<String>,
     /// Its specialties.
     pub specialties: Vec<String>,
+    /// True if the client may say that a person acts.
+    pub may_act_as_human: bool,
     /// Asks what the client's machine knows of itself, where it is this one: branch and head may be others at each call.
     pub facts: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
 }
@@ -108,6 +111,24 @@ impl Presence {
         let (agent, session) =
             (text("agent_id").parse().map_err(strange)?, text("session_id").parse().map_err(strange)?);
         Ok((done, Aboard { agent, session, renew: Deadline::after(RENEWED_EVERY) }))
+    }
+
+    /// Refuses with `human_required` fields that say that a person acts, in whatever spelling and tool: what speaks here is
+    /// an agent's client.
+    pub(super) fn check_person(&self, fields: &Map<String, Value>) -> Result<(), Refusal> {
+        let says = |fields: &Map<String, Value>, name: &str| {
+            fields.iter().any(|(key, value)| {
+                let key: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+                key.eq_ignore_ascii_case(name) && !matches!(value, Value::Null | Value::Bool(false))
+            })
+        };
+        let facts = fields.get("facts").and_then(Value::as_object);
+        if self.identity.may_act_as_human
+            || !says(fields, "ashuman") && !facts.is_some_and(|facts| says(facts, "terminal"))
+        {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::HumanRequired, "as_human is refused over MCP: an agent is no person").hint(TELL))
     }
 
     fn add_facts(&self, entry: &Entry, body: &mut Map<String, Value>) {

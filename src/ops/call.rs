@@ -172,6 +172,10 @@ impl Shared for Caller {
     fn set_credential(&mut self, credential: Credential) {
         self.credential = credential;
     }
+
+    fn who(&self) -> caller::Caller {
+        self.for_board()
+    }
 }
 
 impl Caller {
@@ -231,6 +235,10 @@ pub struct Changer {
 impl Shared for Changer {
     fn fill(&mut self, facts: Facts) {
         self.caller.fill(facts);
+    }
+
+    fn who(&self) -> caller::Caller {
+        self.caller.for_board()
     }
 
     fn set_credential(&mut self, credential: Credential) {

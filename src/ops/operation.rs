@@ -12,6 +12,7 @@ use crate::app::order::{Changed, Seen};
 use crate::board::history::EventView;
 use crate::board::mutation::{Outcome, Refused};
 use crate::board::outlook::Outlook;
+use crate::domain::for_people::for_agent;
 use crate::domain::id::RequestId;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
@@ -90,6 +91,27 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
 
     /// Does it; never waits for the board to change.
     fn run(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused>;
+
+    /// Runs it for its reader: neither a refusal nor a warning names an agent a command that needs a person.
+    fn answer(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused> {
+        let answer = self.run(call, app);
+        if !call.who().is_agent() {
+            return answer;
+        }
+        let readable = |mut refusal: Refusal| {
+            refusal.message = for_agent(&refusal.message).into_owned();
+            refusal.hint = refusal.hint.map(|hint| for_agent(&hint).into_owned());
+            refusal
+        };
+        match answer {
+            Ok(done) => Ok(Done {
+                warnings: done.warnings.iter().map(|warning| for_agent(warning).into_owned()).collect(),
+                complaint: done.complaint.map(readable),
+                ..done
+            }),
+            Err(Refused { refusal, revision }) => Err(Refused { refusal: readable(refusal), revision }),
+        }
+    }
 
     /// Takes the entries out of a page of a stream, and makes this the operation that reads the next one.
     fn follow(&mut self, _reply: Self::Reply) -> Vec<EventView> {

@@ -11,7 +11,7 @@ use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::mutation::{Answer as Answered, Refused};
 use crate::board::outlook::Outlook;
-use crate::board::questions::{Asked, NewQuestion, OPTIONS_MOST, QuestionView, Reply, question_view};
+use crate::board::questions::{Asked, NewQuestion, OPTIONS_MOST, QuestionView, Reply};
 use crate::board::turn::Turn;
 use crate::board::views::TaskView;
 use crate::domain::event::Audience;
@@ -72,7 +72,8 @@ pub struct QuestionReply {
 impl QuestionReply {
     fn of(turn: &Turn<'_>, asked: Asked) -> Result<Answered<Self>, Refusal> {
         let task = asked.task.map(|task| turn.look().whole_task_view(&task)).transpose()?;
-        Ok(Answered::done(Self { question: question_view(asked.question), task }))
+        let question = turn.look().question_view(asked.question);
+        Ok(Answered::done(Self { question, task }))
     }
 }
 
@@ -145,7 +146,7 @@ impl Operation for Answer {
             (None, Some(number)) => Reply::Option(number),
             _ => {
                 let refusal = Refusal::new(Code::Usage, "answer with --text TEXT or with --option N")
-                    .hint(format!("callboard answer {} --text TEXT", self.question_id));
+                    .hint("callboard answer --help");
                 return Err(unread(refusal));
             }
         };

@@ -22,6 +22,7 @@ mod mcp_sessions;
 mod mounts;
 mod page;
 mod pages;
+mod people;
 mod places;
 mod project;
 mod proofs;

@@ -201,3 +201,23 @@ fn every_command_line_of_the_manual_is_one_that_callboard_takes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count > 60, "the lines were found: {count}");
 }
+
+/// Each line of the table of attackers names a test that is there.
+#[test]
+fn the_security_page_names_tests_that_exist() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(top.join("SECURITY.md")).unwrap();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| position |")).skip(2);
+    let mut named = 0;
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let test = row.trim_end_matches('|').rsplit('|').next().unwrap().trim();
+        if test == "(pending)" {
+            continue;
+        }
+        let (file, name) = test.trim_matches('`').split_once("::").unwrap_or_else(|| panic!("{row}"));
+        let source = std::fs::read_to_string(top.join(format!("tests/process/{file}.rs"))).unwrap();
+        assert!(source.contains(&format!("#[test]\nfn {name}()")), "{row}");
+        named += 1;
+    }
+    assert!(named > 15, "the table was found");
+}

@@ -316,11 +316,11 @@ fn refusals_name_what_helps() {
         &project,
         "cancel-task licence --reason no",
         &expect![[r#"
-        exit 4
-        --
-        error[human_required]: cancelling a task without an agent id and without a terminal
-        hint: repeat it with --agent-id ID, or with --as-human if you are a person
-    "#]],
+            exit 4
+            --
+            error[human_required]: cancelling a task without an agent id and without a terminal
+            hint: repeat it with --agent-id ID; a person runs it at a terminal
+        "#]],
     );
 }
 
