@@ -201,9 +201,14 @@ fn nobody_aboard_for_a_field_or_a_review_is_a_standstill() {
     assert_eq!(calls(&stage), [], "ann has something to do");
     claim(&stage, &ann, "b").expect("claimed");
     finish(&stage, &ann, "b").expect("handed in");
-    assert_eq!(calls(&stage), [EventKind::ReviewReady, EventKind::Stalled], "nobody else is there to review it");
+    let ready = EventKind::ReviewReady;
+    assert_eq!(
+        calls(&stage),
+        [ready, ready, EventKind::Stalled],
+        "reviewers and people: nobody else is there to review"
+    );
     stage.aboard("ben", "main");
-    assert_eq!(calls(&stage), [EventKind::ReviewReady]);
+    assert_eq!(calls(&stage), [ready, ready]);
 }
 
 #[test]
