@@ -103,7 +103,7 @@ mod tests {
             "dependencies": vec![json!({"module": "b", "state": "done", "summary": text[..2_400]}); 20],
             "attempts": vec![attempt; 5], "verdicts": vec![verdict; 5],
             "answers": vec![json!({"question": text[..1_200], "answer": text[..2_400], "by": "pat"}); 10],
-            "open_questions": vec![&line; 10], "workspace": {"path": "/w", "host": "h", "branch": "main", "head": "0"},
+            "open_questions": vec![&line; 10], "workspace": {"path": "/w", "host": "h", "branch": "main", "head": "0".repeat(40)},
             "tree": {"dirty": vec![&line; 30], "diff_stat": vec![&line; 30], "cut": true},
             "changed_paths": vec![&line; 30], "notes": text, "next_step": "go on", "claim_command": "callboard",
         });

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::domain::id::{BranchName, CommitId, DirectoryPath, HostName};
 use crate::domain::text;
 use crate::domain::workspace::{WorkingTree, Workspace};
+use crate::platform::file;
 use crate::platform::program::{Output, Program};
 
 /// How long git may take before the answer is done without.
@@ -54,15 +55,15 @@ impl Checkout {
         let git = if meta.is_dir() {
             dot_git
         } else {
-            let text = fs::read_to_string(&dot_git).ok()?;
+            let text = read(&dot_git)?;
             top.join(text.strip_prefix("gitdir:")?.trim())
         };
         if !git.join("HEAD").exists() {
             return None;
         }
-        let common = match fs::read_to_string(git.join("commondir")) {
-            Ok(relative) => git.join(relative.trim()),
-            Err(_) => git.clone(),
+        let common = match read(&git.join("commondir")) {
+            Some(relative) => git.join(relative.trim()),
+            None => git.clone(),
         };
         Some(Self { top: top.to_owned(), git, common })
     }
@@ -81,7 +82,7 @@ impl Checkout {
 
     /// The branch that is checked out, and its commit. A detached head has no branch, a new branch no commit.
     pub fn head(&self) -> (Option<BranchName>, Option<CommitId>) {
-        let Ok(head) = fs::read_to_string(self.git.join("HEAD")) else { return (None, None) };
+        let Some(head) = read(&self.git.join("HEAD")) else { return (None, None) };
         match head.trim().strip_prefix("ref: ") {
             None => (None, head.trim().parse().ok()),
             // Repositories that keep refs in tables say so with this name: only git itself can read them.
@@ -96,11 +97,11 @@ impl Checkout {
     }
 
     fn commit_of(&self, name: &str) -> Option<String> {
-        let loose = [&self.git, &self.common].into_iter().find_map(|dir| fs::read_to_string(dir.join(name)).ok());
+        let loose = [&self.git, &self.common].into_iter().find_map(|dir| read(&dir.join(name)));
         if let Some(commit) = loose {
             return Some(commit.trim().to_owned());
         }
-        let packed = fs::read_to_string(self.common.join("packed-refs")).ok()?;
+        let packed = read(&self.common.join("packed-refs"))?;
         packed.lines().find_map(|line| {
             let (commit, packed_name) = line.split_once(' ')?;
             (packed_name == name).then(|| commit.to_owned())
@@ -146,6 +147,11 @@ impl Checkout {
         paths.truncate(limit);
         paths
     }
+}
+
+/// The text of a file in a git directory.
+fn read(path: &Path) -> Option<String> {
+    String::from_utf8(file::read_named(path, LIST_LIMIT as u64).ok()?).ok()
 }
 
 fn entries(list: &str) -> Vec<String> {

@@ -1,10 +1,12 @@
 //! Repositories, boards and requests that somebody prepared to run a program or to overwrite a file.
 
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::aboard::{git, try_git};
+use crate::impostor::{Impostor, answered};
 use crate::project::Project;
 
 /// A checkout whose configuration names a program for everything that git may run. Each of them leaves a mark.
@@ -150,4 +152,52 @@ fn variables_of_git_that_were_left_set_change_nothing() {
     assert!(finish.output().unwrap().status.success());
     let history = project.json(&["history", "a"]);
     assert_eq!(history["attempts"][0]["changed_paths"], json!(["new.txt"]), "{history}");
+}
+
+/// A server that relays every question to the board's own, and lies in its answers to `history`.
+#[test]
+fn an_answer_of_a_hostile_server_writes_no_file_of_its_client() {
+    let project = Project::bare();
+    git(&project, &["init", "-q", "-b", "main"]);
+    git(&project, &["commit", "-q", "--allow-empty", "-m", "begin"]);
+    project.ok(&["init"]);
+    let project = project.served();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    project.ok(&["init-agent", "--thread-key", "w"]);
+    let claimed = project.json(&["claim", "a", "--agent-id", "w"]);
+    let token = claimed["lease"]["token"].as_str().unwrap().to_owned();
+    let victim = project.root.parent().unwrap().join("victim.txt");
+    std::fs::write(&victim, "precious").unwrap();
+    let (address, lie) = (project.server().url.trim_start_matches("http://").to_owned(), victim.display().to_string());
+    let impostor = Impostor::start(move |request| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let head: Vec<String> =
+            head.lines()
+                .filter(|line| !line.to_lowercase().starts_with("connection:"))
+                .map(|line| {
+                    if line.to_lowercase().starts_with("host:") { format!("Host: {address}") } else { line.to_owned() }
+                })
+                .collect();
+        stream.write_all(format!("{}\r\nConnection: close\r\n\r\n{body}", head.join("\r\n")).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, answer) = answer.split_once("\r\n\r\n").unwrap();
+        let mut answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+        if let Some(attempts) = answer["attempts"].as_array_mut() {
+            attempts.iter_mut().for_each(|attempt| attempt["workspace"]["head"] = format!("--output={lie}").into());
+        }
+        answered("200 OK", &answer.to_string())
+    });
+    let through = |words: &[&str]| {
+        let mut command = project.command(words);
+        command.env("CALLBOARD_SERVER_URL", &impostor.url).env("CALLBOARD_TOKEN", project.owner());
+        command.output().unwrap()
+    };
+    let bundle = through(&["handoff-bundle", "a", "--agent-id", "w", "--lease-token", &token, "--notes", "half done"]);
+    assert!(bundle.status.success(), "{bundle:?}");
+    let finish = through(&["finish", "a", "--agent-id", "w", "--lease-token", &token, "--summary", "done"]);
+    assert!(finish.status.success(), "{finish:?}");
+    assert!(impostor.heard().iter().any(|request| request.contains("/v1/history")), "it was asked, and lied");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
 }

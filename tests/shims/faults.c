@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -118,10 +119,12 @@ static void before_open(const char *path) {
 OPEN(open)
 OPEN(open64)
 
-static int is_full(size_t more) {
+/* What is no file on a disk, such as the event by which threads wake each other, never fills up. */
+static int is_full(int fd, size_t more) {
     static long written;
     long after = setting("FAULT_FULL_AFTER");
-    if (!after) return 0;
+    struct stat meta;
+    if (!after || fstat(fd, &meta) || !S_ISREG(meta.st_mode)) return 0;
     if (written + (long)more > after) { errno = ENOSPC; return 1; }
     written += more;
     return 0;
@@ -129,15 +132,15 @@ static int is_full(size_t more) {
 
 ssize_t write(int fd, const void *data, size_t size) {
     REAL(ssize_t, "write", int, const void *, size_t)
-    return fd > 2 && is_full(size) ? -1 : real(fd, data, size);
+    return fd > 2 && is_full(fd, size) ? -1 : real(fd, data, size);
 }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
     REAL(ssize_t, "pwrite", int, const void *, size_t, off_t)
-    return is_full(size) ? -1 : real(fd, data, size, at);
+    return is_full(fd, size) ? -1 : real(fd, data, size, at);
 }
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t)
-    return is_full(size) ? -1 : real(fd, data, size, at);
+    return is_full(fd, size) ? -1 : real(fd, data, size, at);
 }
 
 __attribute__((destructor)) static void report_peak(void) {
