@@ -10,15 +10,15 @@ use super::error::refusal;
 use super::place::Place;
 use super::settings::Settings;
 use crate::domain::board::StorageKind;
-use crate::domain::refusal::{Code, Exit, Refusal};
+use crate::domain::refusal::Refusal;
 use crate::domain::time::Millis;
 use crate::platform::deadline::Deadline;
 use crate::platform::error::PlatformError;
 use crate::platform::file_lock::{FileLock, FileLockGuard, Share};
 use crate::platform::host::Host;
-use crate::platform::host_lock::directory::LockDir;
 use crate::platform::host_lock::holder::{Fence, HolderGuard};
-use crate::platform::{private, process, signals};
+use crate::platform::host_lock::lock_dir::LockDir;
+use crate::platform::{private, signals};
 
 /// How long a process of a shared board queues behind the others of its host before it goes on without its turn: a holder
 /// that is stopped keeps level one, and its lock between hosts can be broken.
@@ -42,18 +42,6 @@ impl Held {
     pub fn is_waited_for(&self) -> bool {
         self.level_one.as_ref().is_none_or(FileLockGuard::is_waited_for)
     }
-}
-
-/// Ends the process where it stands, without rollback: that would truncate the journal of the new holder. Never returns.
-pub fn abort_after_lost_lock() {
-    process::leave_at_once(Exit::Busy as i32);
-}
-
-/// The refusal that a process prints before [`abort_after_lost_lock`].
-pub fn lost_lock() -> Refusal {
-    let message = "this process was stopped for so long that another host took over its lock; it ends here, and what it \
-                   was asked for may not be done";
-    Refusal::new(Code::Busy, message).hint("repeat the command, with its --request-id if it had one")
 }
 
 /// Where this host's processes queue for a board.

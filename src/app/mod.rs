@@ -10,6 +10,7 @@ pub mod error;
 pub mod host_config;
 pub mod init;
 pub mod locate;
+pub mod lock_messages;
 pub mod locks;
 pub mod order;
 pub mod pages;

@@ -53,7 +53,8 @@ impl Place {
     pub fn open(project: &Path, settings: &Settings) -> Result<Self, Refusal> {
         let plan = project.join(PLAN);
         let file = read(&plan)?;
-        let known = sightings::look_up(&plan, &file, settings, |plan| read(plan).ok().map(|file| file.board))?;
+        let board_of = |plan: &Path| read(plan).ok().map(|file| file.board);
+        let known = sightings::look_up(&plan, &file.board, file.storage, settings, board_of)?;
         let place = Self { project: project.to_owned(), file, plan, key: known.key, original: known.original };
         place.judge(settings)?;
         Ok(place)

@@ -11,7 +11,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::order::hexadecimal;
-use super::tokens::digest;
 use crate::domain::refusal::{Code, Refusal};
 
 /// The header that carries the nonce.
@@ -20,6 +19,12 @@ pub const NONCE_HEADER: &str = "callboard-nonce";
 pub const PATH: &str = "/v1/proof";
 /// Digits of a nonce: 32 random bytes in hexadecimal.
 const NONCE_DIGITS: usize = 64;
+
+/// The digest of a token, under which a server knows it: comparing digests tells nothing of the text, however long it takes.
+pub(super) fn digest(secret: &str) -> String {
+    use sha2::Digest as _;
+    hexadecimal(&Sha256::digest(secret.as_bytes()))
+}
 
 /// What a server signs.
 #[derive(Clone, Copy, Debug)]

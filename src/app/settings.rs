@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::refusal;
-use super::locks;
+use super::lock_messages::LockMessages;
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::clock::Clock;
 use crate::platform::entropy::Entropy;
@@ -15,22 +15,6 @@ use crate::platform::private;
 
 /// How long a lock is waited for unless the environment says otherwise: more than twice what breaking one needs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What a front end says about the board's lock.
-#[derive(Clone, Copy, Debug)]
-pub struct LockMessages {
-    /// Told who holds the lock, once, when a wait gets long.
-    pub waiting: fn(&str),
-    /// Called by a holder that slept and was broken; it must end in [`locks::abort_after_lost_lock`].
-    pub lost_lock: fn(),
-}
-
-impl Default for LockMessages {
-    /// Says nothing.
-    fn default() -> Self {
-        Self { waiting: |_| {}, lost_lock: locks::abort_after_lost_lock }
-    }
-}
 
 /// A directory in which this account keeps secrets and locks on this host. It may not be there yet.
 #[derive(Clone, Debug)]

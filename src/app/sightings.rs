@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::PlaceFile;
 use super::settings::Settings;
 use crate::domain::board::StorageKind;
 use crate::domain::refusal::Refusal;
@@ -39,49 +38,50 @@ pub(super) struct Known {
     pub(super) original: Option<PathBuf>,
 }
 
-/// Looks a directory up, and remembers it. `board_of` reads which board a directory says it is. Refuses with
+/// Looks up a directory that says that it is `board`, and remembers it. `board_of` reads which board a directory says it is. Refuses with
 /// `no_permission` where the state directory is not this account's.
 pub(super) fn look_up(
     plan: &Path,
-    place: &PlaceFile,
+    board: &str,
+    storage: StorageKind,
     settings: &Settings,
     board_of: impl Fn(&Path) -> Option<String>,
 ) -> Result<Known, Refusal> {
     let directory = settings.state.path()?.join("boards");
-    let path = directory.join(format!("{}.json", place.board));
-    let unseen = Known { key: place.board.clone(), original: None };
+    let path = directory.join(format!("{board}.json"));
+    let unseen = Known { key: board.to_owned(), original: None };
     let (Ok(plan), Ok(meta)) = (plan.canonicalize(), plan.metadata()) else { return Ok(unseen) };
     let stored = file::read(&path, MAX_FILE_SIZE).ok().flatten();
     let mut sightings: Vec<Sighting> =
         stored.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default();
     let is_this = |seen: &Sighting| {
         // The same storage may be mounted twice.
-        let same_device = seen.device == meta.dev() || place.storage == StorageKind::Shared;
+        let same_device = seen.device == meta.dev() || storage == StorageKind::Shared;
         seen.plan == plan || (seen.inode == meta.ino() && same_device)
     };
-    let is_there = |seen: &Sighting| board_of(&seen.plan).as_ref() == Some(&place.board);
+    let is_there = |seen: &Sighting| board_of(&seen.plan).as_deref() == Some(board);
     let original = |sightings: &[Sighting]| {
-        let first = sightings.iter().find(|seen| seen.key == place.board && !is_this(seen) && is_there(seen));
+        let first = sightings.iter().find(|seen| seen.key == board && !is_this(seen) && is_there(seen));
         first.map(|seen| seen.plan.clone())
     };
     let known = sightings.iter().position(is_this);
     if let Some(at) = known {
         let key = sightings[at].key.clone();
         if sightings[at].plan == plan || is_there(&sightings[at]) {
-            let original = if key == place.board { None } else { original(&sightings) };
+            let original = if key == board { None } else { original(&sightings) };
             return Ok(Known { key, original });
         }
         // It was moved.
         sightings[at].plan.clone_from(&plan);
         store(&directory, &path, &sightings);
-        let original = if key == place.board { None } else { original(&sightings) };
+        let original = if key == board { None } else { original(&sightings) };
         return Ok(Known { key, original });
     }
     sightings.retain(is_there);
     let original = original(&sightings);
     let key = match original {
-        Some(_) => format!("{}-{:x}-{:x}", place.board, meta.dev(), meta.ino()),
-        None => place.board.clone(),
+        Some(_) => format!("{board}-{:x}-{:x}", meta.dev(), meta.ino()),
+        None => board.to_owned(),
     };
     if sightings.len() < MAX_SIGHTINGS {
         sightings.push(Sighting { plan: plan.clone(), device: meta.dev(), inode: meta.ino(), key: key.clone() });

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::access::App;
 use super::error::refusal;
-use super::order::hexadecimal;
 use super::place::Place;
-use super::proof::Challenge;
+use super::proof::{Challenge, digest};
 use crate::domain::id::is_slug;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
@@ -51,12 +50,6 @@ impl Token {
     fn new(name: &str, role: Right, secret: &str) -> Self {
         Self { name: name.to_owned(), role, sha256: digest(secret), secret: None }
     }
-}
-
-/// The whole SHA-256: comparing digests tells nothing of the text, however long it takes.
-pub(super) fn digest(secret: &str) -> String {
-    use sha2::Digest as _;
-    hexadecimal(&sha2::Sha256::digest(secret.as_bytes()))
 }
 
 impl Tokens {

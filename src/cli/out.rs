@@ -6,8 +6,7 @@ use std::sync::Once;
 use serde::Serialize;
 
 use super::render::{Page, Render};
-use crate::app::locks;
-use crate::app::settings::LockMessages;
+use crate::app::lock_messages::{LockMessages, abort_after_lost_lock, lost_lock};
 use crate::board::mutation::Refused;
 use crate::domain::refusal::{Exit, Refusal};
 use crate::domain::text;
@@ -210,8 +209,8 @@ fn end_with_json() {
 fn end_after_lost_lock(style: Style) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        Out::new(style).refuse(&Refused { refusal: locks::lost_lock(), revision: None });
-        locks::abort_after_lost_lock();
+        Out::new(style).refuse(&Refused { refusal: lost_lock(), revision: None });
+        abort_after_lost_lock();
     });
 }
 

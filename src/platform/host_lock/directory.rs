@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::holder::{Holder, HolderGuard, MAX_UNCERTAIN_MS};
 use super::leftovers;
+use super::lock_dir::{LockDir, names, read_small};
 use super::protocol::{Acquisition, Content, Observation, ProcessState, Step, StepResult, holder_file};
 use crate::platform::clock;
 use crate::platform::deadline::Deadline;
@@ -27,21 +28,6 @@ const OBSERVATION_INTERVAL_MS: i64 = 1_000;
 const MAX_WAIT_MS: u64 = 100;
 /// How long a waiter waits before it says for whom.
 const REPORT_AFTER_MS: i64 = 3_000;
-
-/// The lock directory of a shared board.
-#[derive(Clone, Debug)]
-pub struct LockDir {
-    /// The directory that all hosts see.
-    pub place: PathBuf,
-    /// Where this host keeps its observations, beside the level-one lock.
-    pub runtime: PathBuf,
-    /// Identifies the level-one lock that this process holds; none where it holds none, or where locks do nothing.
-    pub queue: Option<String>,
-    /// Told who holds the lock, once, when a wait gets long.
-    pub report: fn(&str),
-    /// Called when a holder finds out that it slept and was broken; it need not return.
-    pub lost: fn(),
-}
 
 /// What the waiters of a host have observed so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,10 +55,6 @@ struct Attempt<'a> {
 }
 
 impl LockDir {
-    fn held(&self) -> PathBuf {
-        self.place.join("lock.d")
-    }
-
     /// Takes the lock, breaking it if its holder is gone. Fails with `LockHeld` after the deadline.
     pub fn acquire(
         &self,
@@ -104,19 +86,6 @@ impl LockDir {
         let nonce = taken?;
         let began = attempt.renamed_at(&nonce);
         Ok(HolderGuard::start(&self.held().join(holder_file(&nonce)), began, self.lost).shielded(shield))
-    }
-
-    /// What is known about the process behind a holder file.
-    pub(super) fn state_of(&self, holder: &Holder, host: &Host) -> ProcessState {
-        match holder.state(host) {
-            // Level one is held by one process at a time, and this one holds it, so the other has ended.
-            ProcessState::Unknown
-                if holder.is_in_another_container(host) && self.queue.is_some() && holder.queue == self.queue =>
-            {
-                ProcessState::Dead
-            }
-            state => state,
-        }
     }
 
     /// Counts an observation. One within a second of the last, or of another nonce or counter, does not add up.
@@ -305,20 +274,6 @@ impl Attempt<'_> {
             let _ = fs::remove_dir(self.lock.held());
         }
     }
-}
-
-/// More than a file of the lock ever has, in bytes.
-const MAX_FILE_SIZE: u64 = 64 * 1024;
-
-/// The text of a file of the lock; none where it cannot be read or is not a file.
-pub(super) fn read_small(path: &Path) -> Option<String> {
-    String::from_utf8(file::read(path, MAX_FILE_SIZE).ok()??).ok()
-}
-
-/// The names in a directory; none where there is no directory.
-pub(super) fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 fn content(directory: &Path) -> Content {

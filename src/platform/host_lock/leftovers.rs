@@ -10,8 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::directory::{LockDir, names, read_small};
 use super::holder::Holder;
+use super::lock_dir::{LockDir, names, read_small};
 use super::protocol::{Content, ProcessState, holder_file};
 use crate::platform::clock;
 use crate::platform::file::{self, Durability};

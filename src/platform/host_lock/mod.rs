@@ -4,11 +4,12 @@
 //! `directory` drives it against a real directory, `holder` keeps the lock while it is held, and `leftovers` removes what dead
 //! processes left behind.
 
-pub mod directory;
+mod directory;
 #[cfg(test)]
 mod exploration;
 pub mod holder;
 mod leftovers;
+pub mod lock_dir;
 #[cfg(test)]
 mod model;
 mod protocol;
