@@ -185,7 +185,9 @@ fn an_answer_of_a_hostile_server_writes_no_file_of_its_client() {
         let (_, answer) = answer.split_once("\r\n\r\n").unwrap();
         let mut answer: serde_json::Value = serde_json::from_str(answer).unwrap();
         if let Some(attempts) = answer["attempts"].as_array_mut() {
-            attempts.iter_mut().for_each(|attempt| attempt["workspace"]["head"] = format!("--output={lie}").into());
+            for attempt in attempts {
+                attempt["workspace"]["head"] = format!("--output={lie}").into();
+            }
         }
         answered("200 OK", &answer.to_string())
     });
