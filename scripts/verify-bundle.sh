@@ -15,7 +15,7 @@ step "nothing is missing"
 for page in coordination-files states ranking modes codes json storage signals troubleshooting example-walkthrough example-snapshots invariants dependencies performance; do
   [ -s "references/$page.md" ] || fail "references/$page.md is not there"
 done
-for file in README.md SKILL.md CHANGELOG.md CONTRIBUTING.md LICENSE-MIT LICENSE-APACHE templates/STATUS.md.j2 templates/handoff.md.j2 \
+for file in README.md SKILL.md SECURITY.md CHANGELOG.md CONTRIBUTING.md LICENSE-MIT LICENSE-APACHE templates/STATUS.md.j2 templates/handoff.md.j2 \
   templates/prompts/worker.md templates/prompts/reviewer.md templates/prompts/planner.md templates/hooks/pre-commit \
   templates/hooks/claude-settings.json templates/hooks/cursor-hooks.json templates/hooks/agents-snippet.md project-plan-example/STATUS.md; do
   [ -s "$file" ] || fail "$file is not there"

@@ -154,19 +154,26 @@ fn what_dead_waiters_leave_goes_without_a_break() {
     let mut holder = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until(|| state_of(holder.id()) == Some('T'));
     let project = holding.without_faults();
+    // What the waiters have prepared, by the content of their files.
     let left = || {
-        let names = std::fs::read_dir(project.plan(".callboard")).unwrap().flatten();
-        names.filter(|entry| entry.file_name().to_str().unwrap().starts_with("lock-")).count()
+        let entries = std::fs::read_dir(project.plan(".callboard")).unwrap().flatten();
+        let waiting = entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with("lock-"));
+        let text = |entry: std::fs::DirEntry| {
+            let file = std::fs::read_dir(entry.path()).ok()?.flatten().next()?;
+            std::fs::read_to_string(file.path()).ok()
+        };
+        waiting.map(|entry| text(entry).unwrap_or_default()).collect::<Vec<_>>()
     };
     for _ in 0..3 {
         let mut waiter = project.command_as_host("host-b", &["tasks"]).stderr(Stdio::null()).spawn().unwrap();
-        wait_until(|| left() > 0);
+        let own = format!("\"pid\":{},", waiter.id());
+        wait_until(|| left().iter().any(|text| text.contains(&own)));
         waiter.kill().unwrap();
         waiter.wait().unwrap();
     }
     assert!(Command::new("kill").args(["-CONT", &holder.id().to_string()]).status().unwrap().success());
     assert!(holder.wait().unwrap().success(), "nobody broke it");
-    wait_until(|| project.run_as_host("host-b", &["tasks"]).code == 0 && left() == 0);
+    wait_until(|| project.run_as_host("host-b", &["tasks"]).code == 0 && left().is_empty());
 }
 
 /// Three hosts whose clocks disagree by an hour, one of which is slow to unlink, as over a network.

@@ -1,8 +1,8 @@
 //! Removes the private directories of processes that died before they had the lock.
 //!
 //! **Invariants.** No wall clock decides: hosts disagree about it, and a waiter may have slept. A directory is swept when its
-//! process is known to have ended, or when this host has seen it for an hour on a clock that stops in sleep. Even a wrong
-//! decision is safe: the directory is renamed before it is emptied, so its owner's rename fails, and it prepares another.
+//! process is known to have ended, or when this host has seen it for long enough (an hour; half a minute where nobody's file
+//! is in it) on a clock that stops in sleep. Even a wrong decision is safe: the directory is renamed before it is emptied, so its owner's rename fails, and it prepares another.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,6 +21,8 @@ use crate::platform::host::Host;
 const SWEEP_INTERVAL_MS: i64 = 5_000;
 /// How long a host must have seen a directory of an unknown process before it sweeps it, in milliseconds.
 const ABANDONED_AFTER_MS: i64 = 3_600_000;
+/// The same for a directory without a holder file: its process died, or will write one within moments.
+const EMPTY_ABANDONED_AFTER_MS: i64 = 30_000;
 /// Maximum number of directories that a host remembers having seen.
 const MAX_REMEMBERED: usize = 1_000;
 
@@ -50,7 +52,12 @@ pub(super) fn sweep(lock: &LockDir, host: &Host) {
             remove(&lock.place.join(&name));
         } else if let Some(nonce) = name.strip_prefix("lock-") {
             let first = seen.since.get(&name).copied().unwrap_or(now);
-            if has_ended(lock, host, nonce) || now - first >= ABANDONED_AFTER_MS {
+            let is_abandoned = match holder_of(lock, nonce) {
+                Some(holder) if lock.state_of(&holder, host) == ProcessState::Dead => true,
+                Some(_) => now - first >= ABANDONED_AFTER_MS,
+                None => now - first >= EMPTY_ABANDONED_AFTER_MS,
+            };
+            if is_abandoned {
                 sweep_one(&lock.place, nonce);
             } else if since.len() < MAX_REMEMBERED {
                 since.insert(name, first);
@@ -63,10 +70,10 @@ pub(super) fn sweep(lock: &LockDir, host: &Host) {
     let _ = file::replace(&path, &content, &std::process::id().to_string(), Durability::Disposable);
 }
 
-fn has_ended(lock: &LockDir, host: &Host, nonce: &str) -> bool {
+/// Who prepared a directory; none where its file is not there or cannot be read.
+fn holder_of(lock: &LockDir, nonce: &str) -> Option<Holder> {
     let path = lock.place.join(format!("lock-{nonce}")).join(holder_file(nonce));
-    let text = read_small(&path).unwrap_or_default();
-    Holder::parse(&text).is_some_and(|(_, holder)| lock.state_of(&holder, host) == ProcessState::Dead)
+    Holder::parse(&read_small(&path)?).map(|(_, holder)| holder)
 }
 
 fn sweep_one(place: &Path, nonce: &str) {
@@ -139,7 +146,7 @@ mod tests {
         let mut seen: Seen = serde_json::from_slice(&fs::read(&path).expect("kept")).expect("JSON");
         seen.swept_at -= SWEEP_INTERVAL_MS;
         *seen.since.get_mut("lock-far").expect("seen") -= ABANDONED_AFTER_MS;
-        *seen.since.get_mut("lock-empty").expect("seen") -= ABANDONED_AFTER_MS;
+        *seen.since.get_mut("lock-empty").expect("seen") -= EMPTY_ABANDONED_AFTER_MS;
         file::overwrite(&path, &serde_json::to_vec(&seen).expect("JSON")).expect("written");
         sweep(&lock, &host());
         assert_eq!(names(place.path()), ["lock-alive"]);
