@@ -14,7 +14,7 @@ use crate::domain::id::{AgentId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::question::QuestionStatus;
 use crate::domain::refusal::Refusal;
-use crate::domain::session::SessionStatus;
+use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
 use crate::store::contract::{LeasesOf, NoticeFilter, Offers, QuestionFilter, ReviewFilter, SessionsOf, WorkOf};
@@ -190,19 +190,23 @@ impl Look<'_> {
 
     /// Which agents are there: any of them may review, but not its own work.
     fn possible_reviewers(&self) -> Result<Reviewers, Refusal> {
-        let mut first: Option<AgentId> = None;
+        let mut first: Option<Session> = None;
         for session in self.store.sessions(SessionsOf::Live, WORKERS_ASKED)? {
             if session.status(self.dial.wall) != SessionStatus::Active {
                 // Those that follow have been silent for longer.
                 break;
             }
-            match &first {
-                Some(agent) if *agent != session.agent => return Ok(Reviewers::Several),
-                Some(_) => {}
-                None => first = Some(session.agent),
+            let Some(first) = &first else {
+                first = Some(session);
+                continue;
+            };
+            // One token is one author, whatever its agents are called.
+            let is_same_token = session.registered_by.is_some() && session.registered_by == first.registered_by;
+            if session.agent != first.agent && !is_same_token {
+                return Ok(Reviewers::Several);
             }
         }
-        Ok(first.map_or(Reviewers::Nobody, Reviewers::One))
+        Ok(first.map_or(Reviewers::Nobody, |session| Reviewers::One(session.agent)))
     }
 
     /// True when some task is offered that asks for no specialty, or for one that a worker aboard has; also while nobody is
