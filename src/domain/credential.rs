@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use super::id::TokenName;
 use super::refusal::{Code, Refusal};
 use super::right::Right;
+use super::text::replace_parts;
 
 /// Through what a call came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -90,26 +91,16 @@ pub const SESSION_DIGITS: usize = 12;
 pub const HIDDEN_SESSION: &str = "s-hidden";
 
 fn without_session_ids(text: &str) -> Cow<'_, str> {
-    let mut out = String::new();
-    let mut done = 0;
-    for (at, _) in text.match_indices(SESSION_PREFIX) {
+    let session = |(at, _): (usize, &str)| {
         let digits = at + SESSION_PREFIX.len();
         let end = digits + SESSION_DIGITS;
         let is_part = |c: char| c.is_ascii_alphanumeric();
         let stands_alone = !text[..at].ends_with(is_part)
             && text.get(digits..end).is_some_and(|id| id.bytes().all(|c| c.is_ascii_hexdigit()))
             && !text[end..].starts_with(is_part);
-        if stands_alone {
-            out.push_str(&text[done..at]);
-            out.push_str(HIDDEN_SESSION);
-            done = end;
-        }
-    }
-    if done == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[done..]);
-    Cow::Owned(out)
+        stands_alone.then_some((at..end, HIDDEN_SESSION))
+    };
+    replace_parts(text, text.match_indices(SESSION_PREFIX).filter_map(session))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::text::replace_parts;
+
 /// What an agent reads where people have a notification of it.
 pub const TOLD: &str = "a person was told";
 /// The command with which an agent tells people itself.
@@ -47,24 +49,14 @@ pub fn needs_person(text: &str) -> bool {
 
 /// The text as an agent reads it: a command that needs a person is replaced.
 pub fn for_agent(text: &str) -> Cow<'_, str> {
-    let mut out = String::new();
-    let mut done = 0;
-    for (begin, _) in text.match_indices(PROGRAM) {
+    let command = |(begin, _): (usize, &str)| {
         let rest = &text[begin..];
         let next = rest[PROGRAM.len()..].find(PROGRAM).map_or(rest.len(), |at| at + PROGRAM.len());
         let ends = [", or ", "; ", "\n"].iter().filter_map(|end| rest.find(end)).chain([next]);
         let end = begin + ends.min().unwrap_or(rest.len());
-        if let Some(words) = instead(&text[begin..end]) {
-            out.push_str(&text[done..begin]);
-            out.push_str(words);
-            done = end;
-        }
-    }
-    if done == 0 {
-        return Cow::Borrowed(text);
-    }
-    out.push_str(&text[done..]);
-    Cow::Owned(out)
+        instead(&text[begin..end]).map(|words| (begin..end, words))
+    };
+    replace_parts(text, text.match_indices(PROGRAM).filter_map(command))
 }
 
 #[cfg(test)]

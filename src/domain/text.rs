@@ -3,6 +3,9 @@
 //! Text is kept as it was given (a body may be markdown); it is made harmless where it is shown. Titles are one line
 //! from the start, because everything shows them.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::refusal::{Code, Refusal};
 
 /// The most characters of a title.
@@ -143,6 +146,21 @@ pub fn for_markdown(text: &str) -> String {
 /// There an underscore is no emphasis.
 fn inside_a_word(before: &str, after: Option<&char>) -> bool {
     before.ends_with(char::is_alphanumeric) && after.is_some_and(|c| c.is_alphanumeric())
+}
+
+/// The text with these parts replaced, which are in order and do not overlap; the text itself where there are none.
+pub fn replace_parts(text: &str, parts: impl Iterator<Item = (Range<usize>, &'static str)>) -> Cow<'_, str> {
+    let (mut out, mut done) = (String::new(), 0);
+    for (part, replacement) in parts {
+        out.push_str(&text[done..part.start]);
+        out.push_str(replacement);
+        done = part.end;
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

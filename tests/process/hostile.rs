@@ -59,6 +59,19 @@ fn dirty(project: &Project) {
     untouched.set_modified(std::time::UNIX_EPOCH).unwrap();
 }
 
+/// A checkout with a board, on which the agent w holds the task a, and the token of its lease.
+fn claimed() -> (Project, String) {
+    let project = Project::bare();
+    git(&project, &["init", "-q", "-b", "main"]);
+    git(&project, &["commit", "-q", "--allow-empty", "-m", "begin"]);
+    project.ok(&["init"]);
+    project.ok(&["add-task", "a", "--title", "A"]);
+    project.ok(&["init-agent", "--thread-key", "w"]);
+    let claimed = project.json(&["claim", "a", "--agent-id", "w"]);
+    let token = claimed["lease"]["token"].as_str().unwrap().to_owned();
+    (project, token)
+}
+
 #[test]
 fn no_program_of_a_repositorys_configuration_runs() {
     let (project, mark) = trapped();
@@ -88,14 +101,7 @@ fn no_program_of_a_repositorys_configuration_runs() {
 
 #[test]
 fn a_head_on_the_board_is_never_an_option_of_git() {
-    let project = Project::bare();
-    git(&project, &["init", "-q", "-b", "main"]);
-    git(&project, &["commit", "-q", "--allow-empty", "-m", "begin"]);
-    project.ok(&["init"]);
-    project.ok(&["add-task", "a", "--title", "A"]);
-    project.ok(&["init-agent", "--thread-key", "w"]);
-    let claimed = project.json(&["claim", "a", "--agent-id", "w"]);
-    let token = claimed["lease"]["token"].as_str().unwrap().to_owned();
+    let (project, token) = claimed();
     let victim = project.root.parent().unwrap().join("victim.txt");
     std::fs::write(&victim, "precious").unwrap();
     let head = format!("--output={}", victim.display());
@@ -135,14 +141,7 @@ fn facts_of_a_request_that_are_none_are_refused() {
 
 #[test]
 fn variables_of_git_that_were_left_set_change_nothing() {
-    let project = Project::bare();
-    git(&project, &["init", "-q", "-b", "main"]);
-    git(&project, &["commit", "-q", "--allow-empty", "-m", "begin"]);
-    project.ok(&["init"]);
-    project.ok(&["add-task", "a", "--title", "A"]);
-    project.ok(&["init-agent", "--thread-key", "w"]);
-    let claimed = project.json(&["claim", "a", "--agent-id", "w"]);
-    let token = claimed["lease"]["token"].as_str().unwrap().to_owned();
+    let (project, token) = claimed();
     std::fs::write(project.root.join("new.txt"), "x").unwrap();
     let elsewhere = Project::bare();
     git(&elsewhere, &["init", "-q", "-b", "main"]);
@@ -157,15 +156,8 @@ fn variables_of_git_that_were_left_set_change_nothing() {
 /// A server that relays every question to the board's own, and lies in its answers to `history`.
 #[test]
 fn an_answer_of_a_hostile_server_writes_no_file_of_its_client() {
-    let project = Project::bare();
-    git(&project, &["init", "-q", "-b", "main"]);
-    git(&project, &["commit", "-q", "--allow-empty", "-m", "begin"]);
-    project.ok(&["init"]);
+    let (project, token) = claimed();
     let project = project.served();
-    project.ok(&["add-task", "a", "--title", "A"]);
-    project.ok(&["init-agent", "--thread-key", "w"]);
-    let claimed = project.json(&["claim", "a", "--agent-id", "w"]);
-    let token = claimed["lease"]["token"].as_str().unwrap().to_owned();
     let victim = project.root.parent().unwrap().join("victim.txt");
     std::fs::write(&victim, "precious").unwrap();
     let (address, lie) = (project.server().url.trim_start_matches("http://").to_owned(), victim.display().to_string());
