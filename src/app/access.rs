@@ -128,7 +128,10 @@ impl App {
         warnings.extend(place.copy_warning());
         let behind = self.show(&place, &host, &committed, first, &mut warnings);
         self.prune_if_overfull(committed.overfull, &mut warnings);
-        let Committed { answer, revision, replayed, .. } = committed;
+        let Committed { answer, revision, replayed, refusal, .. } = committed;
+        if let Some(refusal) = refusal {
+            return Err(Refused { refusal, revision: Some(revision) });
+        }
         Ok(Changed { answer, revision, request_id, warnings, replayed, projection_behind: behind })
     }
 

@@ -9,6 +9,7 @@ use super::leases::HELD_MOST;
 use super::mutation::{Answer, Outcome as Came};
 use super::queues::{Candidates, conflict_with, is_handed_by};
 use super::turn::{Touched, Turn};
+use super::unread::Loss;
 use super::views::ClaimView;
 use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
 use crate::domain::event::{Audience, EventKind};
@@ -20,6 +21,9 @@ use crate::domain::rank::CONFLICTS_MOST;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
 use crate::store::contract::{HeldScopes, LeasesOf};
+
+/// Why a task was paused that was lost [`LOSSES_MOST`] times.
+const LOST_TOO_OFTEN: &str = "lost three times: the lease ran out and another agent came";
 
 /// What a claim asks for.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +69,9 @@ impl Turn<'_> {
         self.refuse_unavailable(&task)?;
         self.refuse_beyond_limit(&task)?;
         if self.pause_if_lost_too_often(&task)? {
+            let refusal =
+                Refusal::new(Code::LostTooOften, format!("{module} was {LOST_TOO_OFTEN}; it waits for a person"));
+            self.refuse_and_keep(refusal.hint(format!("callboard unblock {module}")).detail("losses", LOSSES_MOST));
             return Ok(Answer { outcome: Came::Nothing, reply: ClaimView::default() });
         }
         self.refuse_overlap(&task, overlapping)?;
@@ -74,8 +81,17 @@ impl Turn<'_> {
 
     /// Claims the best task there is for the agent: what came back to it first, then by rank. At its limit it gets what
     /// it holds, with `resumed`.
+    ///
+    /// Which leases the agent lost is told once. Refuses with `message_unread` while something is to be read first.
     pub fn claim_next(&mut self, wish: &Wish) -> Result<Answer<ClaimView>, Refusal> {
+        let answer = self.claim_best(wish)?;
+        let lost = self.tell_of_lost()?;
+        Ok(Answer { reply: ClaimView { lost, ..answer.reply }, ..answer })
+    }
+
+    fn claim_best(&mut self, wish: &Wish) -> Result<Answer<ClaimView>, Refusal> {
         let (agent, session) = self.actor.window()?;
+        self.look().refuse_unread(agent)?;
         let (agent, agent_id, session) = (agent.clone(), agent.id.clone(), session.id.clone());
         let held = self.store.leases(LeasesOf::Agent(&agent.id), HELD_MOST)?;
         let mut own =
@@ -115,6 +131,8 @@ impl Turn<'_> {
                 continue;
             }
             if self.pause_if_lost_too_often(&task)? {
+                let module = &task.module;
+                self.warn(format!("{module} was {LOST_TOO_OFTEN}; it waits: callboard unblock {module}"));
                 continue;
             }
             if !skips {
@@ -163,6 +181,7 @@ impl Turn<'_> {
             let outcome = if previous.handed { Outcome::HandedOver } else { Outcome::Lost };
             self.end_attempt(previous, outcome, None)?;
             if !previous.handed {
+                self.tell_loser(previous, before, Loss::Taken);
                 task.losses += u32::from(previous.agent != agent.id);
                 let waits = self.live_handoff(before)?.filter(|handoff| handoff.status == HandoffStatus::Ready);
                 if waits.is_none() {
@@ -346,11 +365,10 @@ impl Turn<'_> {
         self.end_lease(&lease, &mut after, Outcome::Lost, None)?;
         after.losses += 1;
         after.step(Step::Block, self.now())?;
-        let reason = format!("lost {LOSSES_MOST} times: the lease ran out and another agent came");
+        let reason = LOST_TOO_OFTEN.to_owned();
         let what = WaitFor::Pause;
         after.waiting = Some(Waiting { what, since: self.now(), reason: reason.clone() });
         self.save_task(before, &mut after)?;
-        self.warn(format!("{} was {reason}; it waits: callboard unblock {}", after.module, after.module));
         self.notify(EventKind::Blocked, &after, Audience::Humans, json!({"on": what, "reason": reason}));
         Ok(true)
     }

@@ -127,6 +127,8 @@ pub(super) fn signal() -> impl Strategy<Value = Signal> {
 }
 
 const AUDIENCES: [&str; 5] = ["workers", "workers:docs", "reviewers", "agent:ben", "humans"];
+/// Of what is said to each: ben is told to stop.
+const PRIORITIES: [u8; 5] = [2, 1, 2, 0, 2];
 
 fn question(module: Option<&Module>, to: &str) -> NewQuestion {
     NewQuestion { module: module.cloned(), to: parse(to), text: "?".to_owned(), options: vec![], priority: 2 }
@@ -179,7 +181,7 @@ pub(super) fn signalled(turn: &mut Turn<'_>, module: &Module, signal: Signal) ->
         Signal::AskNobody => turn.ask(question(None, "agent:ben")).map(drop)?,
         Signal::Answer(id) => turn.answer(QuestionId(id), &Reply::Text("!".to_owned())).map(drop)?,
         Signal::WithdrawQuestion(id) => turn.withdraw_question(QuestionId(id)).map(drop)?,
-        Signal::Notify(at) => turn.send_message(parse(AUDIENCES[at]), "hello", 2).map(drop)?,
+        Signal::Notify(at) => turn.send_message(parse(AUDIENCES[at]), "hello", PRIORITIES[at]).map(drop)?,
         Signal::Acknowledge => {
             let newest = turn.board.event_seq;
             turn.acknowledge(Stream::Notifications, None, Some(newest)).map(drop)?;

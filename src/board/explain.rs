@@ -25,7 +25,7 @@ pub struct Explanation {
     pub offered: bool,
     /// Why not; empty when it is offered.
     pub hindrances: Vec<String>,
-    /// What the rank is made of.
+    /// What the rank is made of; what hangs on the agent only where one asks.
     pub terms: Vec<Term>,
     /// Their sum: higher is first, of equals the older task.
     pub score: i64,
@@ -53,24 +53,27 @@ impl Look<'_> {
         let terms = rank::terms(task, specialties);
         let specialty = match &task.specialty {
             None => "asks for no specialty".to_owned(),
-            Some(one) if specialties.contains(one) => format!("{one}, which the agent has"),
-            Some(one) => format!("{one}, which the agent has not"),
+            Some(one) if specialties.contains(one) => format!("{one}, which {} has", self.actor),
+            Some(one) => format!("{one}, which {} has not", self.actor),
         };
         let term = |name: &str, from: String, points| Term { name: name.to_owned(), from, points };
         let hindrances = self.hindrances_of(task)?;
+        let mut listed = vec![
+            term("priority", format!("priority {}", task.priority), terms.priority),
+            term("critical_path", format!("{} tasks long below it", task.critical_path), terms.critical_path),
+            term("held_up", format!("{} tasks wait for it directly", task.held_up), terms.held_up),
+        ];
+        if agent.is_some() {
+            listed.push(term("specialty", specialty, terms.specialty));
+        }
         Ok(Explanation {
             module: task.module.clone(),
             state: task.state,
             agent_id: agent.map(|agent| agent.id.clone()),
             offered: hindrances.is_empty(),
             hindrances,
-            terms: vec![
-                term("priority", format!("priority {}", task.priority), terms.priority),
-                term("critical_path", format!("{} tasks long below it", task.critical_path), terms.critical_path),
-                term("held_up", format!("{} tasks wait for it directly", task.held_up), terms.held_up),
-                term("specialty", specialty, terms.specialty),
-            ],
-            score: terms.total(),
+            score: listed.iter().map(|term| term.points).sum(),
+            terms: listed,
         })
     }
 

@@ -8,6 +8,7 @@ use super::look::Look;
 use super::outlook::Outlook;
 use super::streams::agent_topics;
 use crate::domain::actor::Actor;
+use crate::domain::agent::Agent;
 use crate::domain::event::Audience;
 use crate::domain::handoff::{Handoff, HandoffKey, HandoffKind, HandoffStatus};
 use crate::domain::id::{AgentId, Module};
@@ -23,8 +24,8 @@ pub const DIRECTORY: &str = "handoffs";
 pub const LIVE_SHOWN: usize = 50;
 /// and so many that ended, newest first.
 const ENDED_SHOWN: usize = 10;
-/// Among so many handoffs one for an agent is looked for.
-const SEARCHED: usize = 500;
+/// So many handoffs are read at once.
+const BATCH: usize = 200;
 
 /// A handoff as every door shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,10 +81,15 @@ impl Look<'_> {
     pub(super) fn handoff_view(&self, handoff: Handoff) -> Result<HandoffView, Refusal> {
         let task = self.task(&handoff.module)?;
         let module = &handoff.module;
+        // Whoever left it does not take it: the command is for somebody else.
+        let is_for_actor = |actor: &Agent| {
+            let is_own = handoff.left_by == actor.id.as_str() && handoff.audience != Audience::Agent(actor.id.clone());
+            handoff.audience.has(actor) && !is_own
+        };
         let whose = match (&self.actor, &handoff.audience) {
-            (Actor::Agent(_), _) => self.caller(),
-            (Actor::Human { .. }, Audience::Agent(agent)) => format!(" --agent-id {agent}"),
-            (Actor::Human { .. }, _) => " --agent-id ID".to_owned(),
+            (Actor::Agent(acting), _) if is_for_actor(&acting.agent) => self.caller(),
+            (_, Audience::Agent(agent)) => format!(" --agent-id {agent}"),
+            _ => " --agent-id ID".to_owned(),
         };
         let claim = format!("callboard claim-handoff {module}{whose}");
         let is_takeable = handoff.status == HandoffStatus::Ready
@@ -134,8 +140,8 @@ impl Look<'_> {
         let mut found = Vec::new();
         let mut place = before;
         loop {
-            let page = self.store.handoffs(None, place, SEARCHED)?;
-            let was_all = page.len() < SEARCHED;
+            let page = self.store.handoffs(None, place, BATCH)?;
+            let was_all = page.len() < BATCH;
             place = page.last().map(|handoff| handoff.key);
             let fits = |handoff: &Handoff| {
                 status.map_or(handoff.status.is_live(), |status| handoff.status == status)
@@ -157,12 +163,20 @@ impl Look<'_> {
         if self.board.pending.handoffs == 0 {
             return Ok(None);
         }
-        for handoff in self.store.live_handoffs(SEARCHED)?.into_iter().rev() {
-            if self.is_for_actor(&handoff)? {
-                return self.handoff_view(handoff).map(Some);
+        let mut after = None;
+        loop {
+            let batch = self.store.oldest_handoffs(after, BATCH)?;
+            let is_last = batch.len() < BATCH;
+            for handoff in batch {
+                after = Some(handoff.key);
+                if self.is_for_actor(&handoff)? {
+                    return self.handoff_view(handoff).map(Some);
+                }
+            }
+            if is_last {
+                return Ok(None);
             }
         }
-        Ok(None)
     }
 
     fn is_for_actor(&self, handoff: &Handoff) -> Result<bool, Refusal> {

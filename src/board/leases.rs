@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::turn::{Touched, Turn};
+use super::unread::Loss;
 use crate::domain::actor::Actor;
 use crate::domain::agent::Role;
 use crate::domain::attempt::Outcome;
@@ -140,9 +141,28 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Ends the lease of `task`: whoever comes with it later is refused for good. Ends the attempt of a work lease with
-    /// `outcome`. The caller saves the task, whose epoch is raised here.
+    /// Ends the lease of `task`: whoever comes with it later is refused for good, and a holder that did not end it itself is
+    /// told. Ends the attempt of a work lease with `outcome`. The caller saves the task, whose epoch is raised here.
     pub(super) fn end_lease(
+        &mut self,
+        lease: &Lease,
+        task: &mut Task,
+        outcome: Outcome,
+        summary: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.tell_loser(lease, task, Loss::Ended);
+        self.remove_lease(lease, task, outcome, summary)
+    }
+
+    /// Tells the holder of a lease that is gone without its doing. It has not handed it over, and works on.
+    pub(super) fn tell_loser(&mut self, lease: &Lease, task: &Task, loss: Loss) {
+        if !lease.handed && self.actor.agent_id() != Some(&lease.agent) {
+            let data = json!({"kind": lease.kind, "session_id": lease.session, "loss": loss});
+            self.notify(EventKind::LeaseLost, task, Audience::Agent(lease.agent.clone()), data);
+        }
+    }
+
+    fn remove_lease(
         &mut self,
         lease: &Lease,
         task: &mut Task,
@@ -180,7 +200,7 @@ impl Turn<'_> {
     pub(super) fn revoke(&mut self, lease: &Lease, outcome: Outcome, data: serde_json::Value) -> Result<(), Refusal> {
         let before = self.reload(lease.task)?;
         let mut after = before.clone();
-        self.end_lease(lease, &mut after, outcome, None)?;
+        self.remove_lease(lease, &mut after, outcome, None)?;
         if lease.kind == LeaseKind::Work {
             after.step(Step::Release, self.now())?;
         }

@@ -34,6 +34,8 @@ pub mod look;
 mod model;
 pub mod mutation;
 pub mod next_action;
+#[cfg(test)]
+mod nothing;
 pub mod notices;
 pub mod outlook;
 pub mod pages;
@@ -59,5 +61,6 @@ mod stream_model;
 pub mod streams;
 pub mod tasks;
 pub mod turn;
+pub mod unread;
 pub mod views;
 pub mod work;

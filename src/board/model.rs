@@ -12,9 +12,11 @@ use super::deeds::{self, Deed, Signal, Word};
 use super::graph::Force;
 use super::invariants;
 use super::mutation::{Answer, Committed, Outcome, Refused};
+use super::nothing::must_be_true;
 use super::stage::{Guards, Snapshot, Stage, new_task, parse, person, registration};
 use super::tasks::NewTask;
 use super::turn::Touched;
+use crate::domain::agent::Role;
 use crate::domain::event::EventKind;
 use crate::domain::id::{LeaseToken, Module};
 use crate::domain::lease::LeaseKind;
@@ -23,7 +25,7 @@ use crate::domain::refusal::{Code, Refusal};
 
 /// A step of the play. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Add {
         needs: Vec<usize>,
         priority: u8,
@@ -54,10 +56,13 @@ enum Step {
 
 const PATHS: [&str; 4] = ["src/**", "src/a.rs", "docs/**", "**/*.md"];
 const SPECIALTIES: [&str; 2] = ["rust", "docs"];
-const WINDOWS: [(&str, &str); 5] =
-    [("ann", "main"), ("ann", "two"), ("ben", "main"), ("carl", "main"), ("dora", "main")];
+const WINDOWS: [(&str, &str); 6] =
+    [("ann", "main"), ("ann", "two"), ("ben", "main"), ("carl", "main"), ("dora", "main"), ("paula", "main")];
+/// What the board says is compared with what could be done after every so many steps.
+const COMPARED_EVERY: usize = 7;
 
-fn step() -> impl Strategy<Value = Step> {
+/// Any step.
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let at = || 0..8usize;
     let add = (
         prop::collection::vec(at(), 0..3),
@@ -101,9 +106,10 @@ struct Grant {
     token: LeaseToken,
 }
 
-struct Play {
-    stage: Stage,
-    windows: Vec<Option<Caller>>,
+/// A play.
+pub(super) struct Play {
+    pub(super) stage: Stage,
+    pub(super) windows: Vec<Option<Caller>>,
     grants: Vec<(Caller, Grant)>,
     tasks: usize,
     steps: usize,
@@ -111,9 +117,45 @@ struct Play {
 }
 
 impl Play {
-    fn new(profile: Profile) -> Self {
-        let stage = Stage::new(profile);
+    /// A play on this board, in which everybody comes aboard first.
+    pub(super) fn on(stage: Stage) -> Self {
+        let mut play = Self::empty(stage);
+        for window in 0..WINDOWS.len() {
+            play.try_step(&Step::Register(window));
+        }
+        play
+    }
+
+    fn empty(stage: Stage) -> Self {
         Self { stage, windows: vec![None; WINDOWS.len()], grants: Vec::new(), tasks: 0, steps: 0, last: None }
+    }
+
+    /// Everybody who is aboard, and a person.
+    fn everybody(&self) -> impl Iterator<Item = Caller> {
+        self.windows.clone().into_iter().flatten().chain([person()])
+    }
+
+    /// Checks every "nothing" that the board would say now.
+    pub(super) fn compare(&self, others: &[Module]) {
+        let mut modules: Vec<Module> = (0..self.tasks).map(|at| self.module(at)).collect();
+        modules.extend_from_slice(others);
+        self.everybody().for_each(|caller| must_be_true(&self.stage, &caller, &modules));
+    }
+
+    /// Does one step, and looks at nothing else.
+    pub(super) fn try_step(&mut self, step: &Step) {
+        self.steps += 1;
+        match step {
+            Step::Pass(seconds) => return self.stage.pass(*seconds),
+            Step::Repeat => return,
+            _ => {}
+        }
+        let Some(caller) = self.caller(step) else { return };
+        let request = Some(format!("r{}", self.steps));
+        let guards = Guards { request, asked: format!("{step:?}"), ..Guards::default() };
+        if let Ok(done) = self.perform(step, &caller, &guards) {
+            self.remember(step, &caller, &guards, &done.answer.reply);
+        }
     }
 
     fn module(&self, at: usize) -> Module {
@@ -207,6 +249,7 @@ impl Play {
                 Step::Register(w) => {
                     let (key, window) = WINDOWS[w % WINDOWS.len()];
                     let wanted = super::agents::Registration {
+                        roles: if key == "paula" { vec![Role::Planner] } else { Vec::new() },
                         specialties: if key == "ben" { vec![parse("docs")] } else { Vec::new() },
                         max_tasks: Some(if key == "ann" { 2 } else { 1 }),
                         ttl: Some(60u32.try_into().expect("a length")),
@@ -335,15 +378,18 @@ proptest! {
         profile in prop::sample::select(vec![Profile::Safe, Profile::Balanced, Profile::Balanced, Profile::Throughput]),
         steps in prop::collection::vec(step(), 20..90),
     ) {
-        let mut play = Play::new(profile);
+        let mut play = Play::empty(Stage::new(profile));
         for window in 0..WINDOWS.len() {
             play.step(&Step::Register(window));
         }
         for _ in 0..3 {
             play.step(&Step::Add { needs: vec![], priority: 2, path: None, specialty: None, review: true });
         }
-        for step in &steps {
+        for (at, step) in steps.iter().enumerate() {
             play.step(step);
+            if at % COMPARED_EVERY == 0 {
+                play.compare(&[]);
+            }
         }
     }
 }

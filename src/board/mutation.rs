@@ -122,6 +122,8 @@ pub struct Committed<T> {
     pub pulse: Option<Pulse>,
     /// How many events are kept, where so many more are there that it is time to prune.
     pub overfull: Option<Retention>,
+    /// What the caller is refused with although this was committed.
+    pub refusal: Option<Refusal>,
 }
 
 /// Whether it is time to prune is asked when so many events have come since,
@@ -283,11 +285,12 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let recorded_lately = turn.now().since(recorded_at).abs() < RECORD_AFTER_MS;
     if found_nothing && recorded_lately && !turn.has_news() {
         let (touched, at) = (Touched::Nothing, recorded_at);
+        let (warnings, pulse, overfull, refusal) = (vec![], None, None, None);
         let committed =
-            Committed { answer, revision, warnings: vec![], replayed: false, touched, at, pulse: None, overfull: None };
+            Committed { answer, revision, warnings, replayed: false, touched, at, pulse, overfull, refusal };
         return Ok(Done::Unchanged(committed));
     }
-    let Finished { board, touched, warnings, rung } = turn.finish()?;
+    let Finished { board, touched, warnings, rung, refusal } = turn.finish()?;
     let kept = KeptReply { answer, warnings };
     if !found_nothing {
         let reply = serde_json::to_string(&kept).map_err(|error| {
@@ -303,7 +306,7 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let pulse = Some(Pulse::of(&board, store.next_deadline()?, rung));
     let (revision, at) = (board.revision, board.dial.wall);
     let overfull = overfull(&board, event_seq);
-    Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse, overfull }))
+    Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse, overfull, refusal }))
 }
 
 /// Advances the clock, checks the revision and who calls, and expires what is overdue.

@@ -3,20 +3,20 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::history::{EventView, notice_view};
+use super::history::EventView;
 use super::leases::HELD_MOST;
 use super::look::Look;
 use super::mutation::{Answer, Outcome};
 use super::questions::asked;
 use super::sessions::unconfirmed;
+use super::unread::LostLease;
 use super::views::{LeaseView, WaitingOn, closing_command, finish_command};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
-use crate::domain::event::{Audience, Event, EventKind};
+use crate::domain::event::{Audience, EventKind};
 use crate::domain::for_people::TOLD;
 use crate::domain::id::{Module, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
-use crate::domain::notice::is_for_reading;
 use crate::domain::profile::Confirmation;
 use crate::domain::question::QuestionStatus;
 use crate::domain::refusal::Refusal;
@@ -24,14 +24,12 @@ use crate::domain::session::Session;
 use crate::domain::task::{Returned, Task};
 use crate::domain::text;
 use crate::domain::word::words;
-use crate::store::contract::{LeasesOf, NoticeFilter, QuestionFilter};
+use crate::store::contract::{LeasesOf, QuestionFilter};
 
 /// Of each kind of hindrance this many are named: enough to act on, little enough to read.
 const NAMED: usize = 5;
 /// Of what somebody said so many characters are shown where it is only mentioned.
 const SAID: usize = 200;
-/// Among so many notices those are looked for that are only to be read.
-const UNREAD_SEARCHED: usize = 200;
 /// What is at least this urgent is read before new work is begun.
 const URGENT: u8 = 1;
 
@@ -92,6 +90,9 @@ pub struct NextAction {
     pub acknowledge_command: Option<String>,
     /// The lease that is held.
     pub lease: Option<LeaseView>,
+    /// Leases that were lost and of which nothing was said yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostLease>,
     /// What was said to you and not acknowledged, first things first.
     #[serde(default)]
     pub notifications: Vec<EventView>,
@@ -113,6 +114,7 @@ impl NextAction {
             request_changes_command: None,
             acknowledge_command: None,
             lease: None,
+            lost: Vec::new(),
             notifications: Vec::new(),
             stalled: false,
             waiting_on: Vec::new(),
@@ -139,7 +141,10 @@ impl Look<'_> {
             return Ok(Answer { outcome: Outcome::Complete, reply: stop });
         }
         let (_, session) = self.actor.window()?;
-        let unread = self.unread(agent)?;
+        let unread = self.unread(agent, NAMED)?;
+        if let Some(read) = self.read_of_lost(&unread)? {
+            return Ok(Answer::done(read));
+        }
         if let Some(lease) = self.held_in(session)? {
             return Ok(Answer::done(NextAction { notifications: unread, ..self.go_on(&lease)? }));
         }
@@ -161,27 +166,12 @@ impl Look<'_> {
         self.wait()
     }
 
-    /// What was said to the agent that no other action stands for, and that its own cursor is not past.
-    fn unread(&self, agent: &Agent) -> Result<Vec<EventView>, Refusal> {
-        if self.board.pending.notifications == 0 {
-            return Ok(Vec::new());
-        }
-        let read = self.store.cursor(&self.own_cursor())?.map_or(0, |cursor| cursor.acknowledged);
-        let audiences = Some(self.audiences_of(agent)?);
-        let filter = NoticeFilter { audiences, unresolved: true, ..NoticeFilter::default() };
-        // Words first: they are not to be hidden behind what calls for something else.
-        let words = NoticeFilter { kind: Some(EventKind::Message), ..filter.clone() };
-        let mut found = self.store.notices(&words, read, UNREAD_SEARCHED)?;
-        let others = self.store.notices(&filter, read, UNREAD_SEARCHED)?;
-        found.extend(others.into_iter().filter(|notice| notice.event.kind != EventKind::Message));
-        found.sort_by_key(|notice| notice.event.seq);
-        let own = Audience::Agent(agent.id.clone());
-        let concerns = |event: &Event| {
-            let asked = event.kind == EventKind::Question && event.audience.as_ref() == Some(&own);
-            // Whoever said it to a group has read it.
-            asked || (is_for_reading(event) && event.actor.as_deref() != Some(agent.id.as_str()))
-        };
-        Ok(found.into_iter().filter(|notice| concerns(&notice.event)).take(NAMED).map(notice_view).collect())
+    /// Whoever lost a lease works on what is no longer its own: it is told before anything else.
+    fn read_of_lost(&self, unread: &[EventView]) -> Result<Option<NextAction>, Refusal> {
+        let lost = self.lost_leases()?;
+        let (Some(first), Some(read)) = (lost.first(), self.read(unread, Urgent::Or)) else { return Ok(None) };
+        let reason = format!("you lost {}; the command says that you know", first.in_words());
+        Ok(Some(NextAction { reason, module: Some(first.module.clone()), lost, ..read }))
     }
 
     fn read(&self, unread: &[EventView], urgent: Urgent) -> Option<NextAction> {

@@ -265,8 +265,12 @@ impl Turn<'_> {
                 self.resolve_read(&cursor)?;
             }
         } else if up_to.is_none() && cursor.delivered == cursor.acknowledged {
+            let reader = match self.actor.agent_id() {
+                Some(agent) if *id == own => format!("--agent-id {agent} and no filter"),
+                _ => format!("--cursor-id {id}"),
+            };
             self.warn(format!(
-                "nothing was delivered to cursor {id} since; read with --cursor-id {id} first, or give --up-to SEQ"
+                "nothing was delivered to cursor {id} since: callboard {stream} with {reader} delivers; else give --up-to SEQ"
             ));
         }
         Ok(Acknowledged { cursor, moved })

@@ -55,9 +55,12 @@ impl Look<'_> {
     /// The outlook of `claim-next`.
     pub fn claim_outlook(&self, only: Option<&Specialty>) -> Result<Outlook, Refusal> {
         let (agent, _) = self.actor.window()?;
-        let found =
-            self.board.counts.is_complete() || self.is_at_limit(agent)? || !self.claimable(agent, only, 1)?.is_empty();
-        self.outlook(found, self.offer_topics(only))
+        let found = self.board.counts.is_complete()
+            || self.is_at_limit(agent)?
+            || self.is_stopped(agent)?
+            || !self.claimable(agent, only, 1)?.is_empty();
+        let topics = [self.offer_topics(only), agent_topics(agent)].concat();
+        self.outlook(found, topics)
     }
 
     /// The outlook of `next-claimable`.
@@ -66,7 +69,16 @@ impl Look<'_> {
         self.outlook(found, self.offer_topics(only))
     }
 
-    /// The outlook of `claim-review-next` and `next-reviewable`.
+    /// The outlook of `claim-review-next`: that of the list of reviews, and a message that comes before them.
+    pub fn review_claim_outlook(&self, only: Option<&Specialty>) -> Result<Outlook, Refusal> {
+        let (agent, _) = self.actor.window()?;
+        let mut outlook = self.review_outlook(only)?;
+        outlook.found |= self.is_stopped(agent)?;
+        outlook.topics.extend(agent_topics(agent));
+        Ok(outlook)
+    }
+
+    /// The outlook of `next-reviewable`.
     pub fn review_outlook(&self, only: Option<&Specialty>) -> Result<Outlook, Refusal> {
         let found = self.board.counts.is_complete() || !self.reviewable(self.actor.agent_id(), only, 1)?.is_empty();
         self.outlook(found, review_topics(only))

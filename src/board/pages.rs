@@ -16,13 +16,14 @@ use crate::domain::board::{Journal, Mode, StorageKind};
 use crate::domain::id::{AgentId, BranchName, DirectoryPath, HostName, Module, SessionId, Specialty, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::{Policy, Profile};
+use crate::domain::rank;
 use crate::domain::refusal::{Holder, Refusal};
 use crate::domain::retention::Retention;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
 use crate::domain::time::Millis;
-use crate::store::contract::{LeasesOf, NoticeFilter, Offers, SessionsOf, TaskFilter};
+use crate::store::contract::{LeasesOf, NoticeFilter, OfferPlace, Offers, SessionsOf, TaskFilter};
 
 /// How many rows a section of a page has.
 pub const ROWS: usize = 20;
@@ -222,7 +223,7 @@ impl Look<'_> {
             active: self.active_views(&held)?,
             review: self.views(&self.tasks_in(TaskState::Review)?)?,
             waiting: self.views(&self.tasks_in(TaskState::Waiting)?)?,
-            next: self.views(&self.store.offers(Offers::All, None, ROWS)?)?,
+            next: self.views(&self.open_offers()?)?,
             finished: self.views(&if counts.finished() > 0 { self.store.finished(ROWS)? } else { Vec::new() })?,
             stalled: self.stalled()?,
             notifications: self.calls()?,
@@ -256,7 +257,7 @@ impl Look<'_> {
             ("active", left_out(counts.of(TaskState::Active), picture.active.len())),
             ("review", left_out(counts.of(TaskState::Review), picture.review.len())),
             ("waiting", left_out(counts.of(TaskState::Waiting), picture.waiting.len())),
-            ("next", left_out(counts.offered, picture.next.len())),
+            ("next", left_out(counts.of(TaskState::Open).saturating_sub(counts.unready), picture.next.len())),
             ("finished", left_out(counts.finished(), picture.finished.len())),
             ("notifications", left_out(self.board.pending.notifications, picture.notifications.len())),
             (
@@ -316,6 +317,27 @@ impl Look<'_> {
         let states = TaskState::ALL.iter().map(|state| (state.to_string(), counts.of(*state)));
         let ready = counts.of(TaskState::Open).saturating_sub(counts.unready);
         states.chain([("ready".to_owned(), ready), ("total".to_owned(), counts.total())]).collect()
+    }
+
+    /// What is offered next and that nobody works on: what was handed over, or whose lease ran out, stands among the active.
+    fn open_offers(&self) -> Result<Vec<Task>, Refusal> {
+        let (mut open, mut place) = (Vec::new(), None);
+        loop {
+            let batch = self.store.offers(Offers::All, place, ROWS)?;
+            let is_last = batch.len() < ROWS;
+            for task in batch {
+                place = Some(OfferPlace { score: rank::score(&task), key: task.key });
+                if task.state == TaskState::Open {
+                    open.push(task);
+                }
+                if open.len() == ROWS {
+                    return Ok(open);
+                }
+            }
+            if is_last {
+                return Ok(open);
+            }
+        }
     }
 
     pub(super) fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {

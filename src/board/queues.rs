@@ -198,8 +198,13 @@ impl Look<'_> {
                 list.push(task);
             }
         }
-        for lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), limit.saturating_sub(list.len()))? {
-            if lease.kind == LeaseKind::Work
+        if list.len() == limit {
+            return Ok(list);
+        }
+        // All of them: which of them fit is only seen here, and the next mutation leaves none.
+        for lease in self.store.leases(LeasesOf::Overdue(self.dial.lease), usize::MAX)? {
+            if list.len() < limit
+                && lease.kind == LeaseKind::Work
                 && let Some(task) = self.store.task_by_key(lease.task)?
                 && candidates.fits(&task)
                 && list.iter().all(|listed| listed.key != task.key)

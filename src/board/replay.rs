@@ -52,6 +52,7 @@ pub(super) fn replay<T: DeserializeOwned>(
         at: request.at,
         // Whoever was killed may have died before the pages, and before anybody was told.
         overfull: None,
+        refusal: None,
         pulse: Some(Pulse::of(&store.board()?, store.next_deadline()?, Rung::All)),
     }))
 }

@@ -6,6 +6,7 @@ use super::leases::HELD_MOST;
 use super::look::Look;
 use super::mutation::{Answer, Outcome as Came};
 use super::turn::{Touched, Turn};
+use super::unread::Loss;
 use super::views::ClaimView;
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
@@ -21,6 +22,8 @@ use crate::store::contract::{LeasesOf, SessionsOf};
 
 /// More live windows than this are not searched for a possible reviewer.
 const WINDOWS_SEARCHED: usize = 200;
+/// The priority of what nobody has to act on.
+const READ_LATER: u8 = 2;
 
 impl Look<'_> {
     /// Why `agent` cannot take the review of `task` now; none when it can.
@@ -141,6 +144,7 @@ impl Turn<'_> {
         ttl: Option<Ttl>,
     ) -> Result<Answer<ClaimView>, Refusal> {
         let (agent, session) = self.actor.window()?;
+        self.look().refuse_unread(agent)?;
         let (agent, session) = (agent.id.clone(), session.id.clone());
         let own = self.store.leases(LeasesOf::Session(&session), HELD_MOST)?;
         if let Some(lease) = own.into_iter().find(|lease| lease.kind == LeaseKind::Review) {
@@ -166,9 +170,12 @@ impl Turn<'_> {
         if let Some(refusal) = self.look().hindrance_to_review(before, Some(&agent.id))? {
             return Err(refusal);
         }
-        if let Some(other) = previous.filter(|lease| lease.is_live(self.dial.lease)) {
-            // The agent's own review in another of its windows.
-            return Err(other.held_by_other(self.dial));
+        if let Some(previous) = previous {
+            if previous.is_live(self.dial.lease) {
+                // The agent's own review in another of its windows.
+                return Err(previous.held_by_other(self.dial));
+            }
+            self.tell_loser(&previous, before, Loss::Taken);
         }
         let submission = self.look().submission(before)?;
         let attempt = submission.expect("a task in review was handed in by an attempt").key;
@@ -281,9 +288,13 @@ impl Turn<'_> {
             Decision::ChangesRequested => EventKind::ChangesRequested,
         };
         let data = json!({"attempt": before.attempts, "notes": crate::domain::text::cut(notes, 300)});
-        match author {
-            Some(author) => self.notify(kind, before, Audience::Agent(author), data),
-            None => self.event(kind, module, data),
+        match (author, decision) {
+            (None, _) => self.event(kind, module, data),
+            (Some(author), Decision::ChangesRequested) => self.notify(kind, before, Audience::Agent(author), data),
+            (Some(author), Decision::Approved) => {
+                // It is good to know, however urgent the task was.
+                self.push_event(kind, Some(module), Some(Audience::Agent(author)), READ_LATER, data);
+            }
         }
         Ok(())
     }

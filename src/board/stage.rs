@@ -185,12 +185,34 @@ impl Stage {
         mutation::commit(store, &order, &self.names, work, |_, _| {}, |_| {})
     }
 
+    /// What a mutation would have answered; nothing of it is done.
+    pub(crate) fn rehearse<T>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Answer<T>, Refusal> {
+        let digest = Asked(String::new());
+        let (moment, naming) = (self.moment(), Naming::Drawn);
+        let (operation, request_id, expected_revision, late) = ("test", parse("r"), None, None);
+        let order = Order { operation, digest: &digest, caller, request_id, naming, expected_revision, moment, late };
+        let rehearsed = mutation::rehearse(&mut self.store(), &order, &self.names, work);
+        rehearsed.map(|(answer, _)| answer).map_err(|refused| refused.refusal)
+    }
+
     /// A look as a process takes it.
     pub(crate) fn look<T>(&self, caller: &Caller, look: impl FnOnce(&Look<'_>) -> Result<T, Refusal>) -> T {
+        self.try_look(caller, look).expect("it is read")
+    }
+
+    /// The same where it may be refused.
+    pub(crate) fn try_look<T>(
+        &self,
+        caller: &Caller,
+        look: impl FnOnce(&Look<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let mut store = self.store();
         let transaction = store.begin(Access::Read).expect("a transaction");
-        let seen = Look::begin(&*transaction, caller, &self.moment()).expect("a look");
-        look(&seen).expect("it is read")
+        look(&Look::begin(&*transaction, caller, &self.moment())?)
     }
 
     /// Registers a window; answers with a caller that names it.

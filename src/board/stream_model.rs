@@ -81,6 +81,7 @@ impl Play {
             stream: Stream::Events,
             filter: StreamFilter::default(),
             since: None,
+            own: false,
             cursor: Some(cursor.clone()),
             limit,
         };

@@ -63,6 +63,8 @@ pub struct Reading {
     pub since: Option<Place>,
     /// By which cursor, if one is named.
     pub cursor: Option<CursorId>,
+    /// Where none is named: by the one of the agent that reads, unless that is used with a filter.
+    pub own: bool,
     /// At most so many.
     pub limit: usize,
 }
@@ -95,8 +97,8 @@ pub struct StreamPage {
     pub start: u64,
     /// True when there may be more after it.
     pub more: bool,
-    /// True when its cursor is used for the first time.
-    pub new_cursor: bool,
+    /// The cursor that it was read by, as it was before.
+    pub cursor: Option<(CursorId, Option<Cursor>)>,
     /// The filter in the form that cursors keep.
     pub filter: String,
 }
@@ -115,11 +117,8 @@ impl Look<'_> {
         let mut reading = reading.clone();
         self.address(&mut reading.filter);
         let filter = reading.key();
-        reading.cursor.iter().try_for_each(|id| self.check_cursor(id))?;
-        let kept = reading.cursor.as_ref().map(|id| self.store.cursor(id)).transpose()?.flatten();
-        if let Some(cursor) = kept.as_ref().filter(|cursor| !cursor.filter.is_empty()) {
-            cursor.refuse_other_filter(reading.stream, &filter)?;
-        }
+        let cursor = self.cursor_of(&reading, &filter)?;
+        let kept = cursor.as_ref().and_then(|(_, kept)| kept.clone());
         let start = self.start(&reading, kept.as_ref())?;
         let wanted = self.wanted(&reading)?;
         let mut notices = self.store.notices(&wanted, start, reading.limit + 1)?;
@@ -127,8 +126,24 @@ impl Look<'_> {
         notices.truncate(reading.limit);
         let end = if more { notices.last().map_or(start, |notice| notice.event.seq) } else { self.board.event_seq };
         let found = notices.into_iter().map(notice_view).map(|event| self.readable(event)).collect();
-        let new_cursor = reading.cursor.is_some() && kept.is_none();
-        Ok(StreamPage { found, next: self.board.place(end), start, more, new_cursor, filter })
+        Ok(StreamPage { found, next: self.board.place(end), start, more, cursor, filter })
+    }
+
+    /// The cursor that is read by, as it is now. Refuses one that was first used with another filter.
+    fn cursor_of(&self, reading: &Reading, filter: &str) -> Result<Option<(CursorId, Option<Cursor>)>, Refusal> {
+        let is_agent = matches!(self.actor, Actor::Agent(_));
+        let Some(id) = reading.cursor.clone().or_else(|| (reading.own && is_agent).then(|| self.own_cursor())) else {
+            return Ok(None);
+        };
+        self.check_cursor(&id)?;
+        let kept = self.store.cursor(&id)?;
+        if let Some(cursor) = kept.as_ref().filter(|cursor| !cursor.filter.is_empty()) {
+            match cursor.refuse_other_filter(reading.stream, filter) {
+                Err(_) if reading.cursor.is_none() => return Ok(None),
+                checked => checked?,
+            }
+        }
+        Ok(Some((id, kept)))
     }
 
     /// The event as its reader may have it: what tells people how to go on names their commands.

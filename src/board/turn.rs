@@ -72,6 +72,7 @@ pub struct Turn<'a> {
     pub(super) settled: BTreeMap<u64, Resolution>,
     pub(super) events: Vec<Event>,
     warnings: Vec<String>,
+    refusal: Option<Refusal>,
 }
 
 impl<'a> Turn<'a> {
@@ -106,6 +107,7 @@ impl<'a> Turn<'a> {
             settled: BTreeMap::new(),
             events: Vec::new(),
             warnings: Vec::new(),
+            refusal: None,
         }
     }
 
@@ -143,6 +145,12 @@ impl<'a> Turn<'a> {
     /// Something that is worth saying although the mutation was done.
     pub fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
+    }
+
+    /// Refuses the caller and keeps what this turn has changed: the reason of the refusal is a part of it.
+    pub(super) fn refuse_and_keep(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
+        self.news = true;
     }
 
     /// The task that the caller names; refuses with `unknown_module`, and with `stale_lease` a token that is not the
@@ -334,7 +342,8 @@ impl<'a> Turn<'a> {
         self.resolve_settled()?;
         self.store.put_board(&self.board)?;
         let rung = Rung::These(self.rung);
-        Ok(Finished { board: self.board, touched: self.touched, warnings: self.warnings, rung })
+        let Self { board, touched, warnings, refusal, .. } = self;
+        Ok(Finished { board, touched, warnings, rung, refusal })
     }
 
     /// True when something would be lost if this transaction did not commit.
@@ -391,6 +400,8 @@ pub struct Finished {
     pub warnings: Vec<String>,
     /// Whom it may concern.
     pub rung: Rung,
+    /// What the caller is refused with all the same.
+    pub refusal: Option<Refusal>,
 }
 
 /// Whom a change may concern.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::look::Look;
 use super::questions::QuestionView;
+use super::unread::{LostLease, UnreadMessages};
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::id::{AgentId, LeaseToken, Module, SessionId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
@@ -70,6 +71,9 @@ pub struct TaskView {
     pub reviewer_id: Option<AgentId>,
     /// Who holds it.
     pub holder: Option<Holder>,
+    /// True while its holder has handed it over and nobody has taken it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed_over: bool,
     /// How far the work is, in its holder's words; on pages and in summaries, of what is being worked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
@@ -82,7 +86,7 @@ pub struct TaskView {
     pub reserved_until: Option<Millis>,
     /// Why it came back.
     pub returned: Option<Returned>,
-    /// How many attempts there were.
+    /// How many attempts ended by being handed in, given up, given back or lost. Waiting for an answer is none.
     pub attempts: u32,
     /// Counts the changes of this task.
     pub task_revision: u64,
@@ -167,6 +171,9 @@ pub struct AttemptView {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ClaimView {
+    /// Leases that the agent lost and was not told of yet; told once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostLease>,
     /// The task; null when there is none.
     pub task: Option<TaskView>,
     /// The lease, with its token.
@@ -197,6 +204,9 @@ pub struct ClaimView {
     pub request_changes_command: Option<String>,
     /// What would have to happen, when there is nothing.
     pub waiting_on: Vec<WaitingOn>,
+    /// Urgent messages that came meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<UnreadMessages>,
 }
 
 /// Something that would have to happen first.
@@ -233,6 +243,11 @@ impl Look<'_> {
         Ok(view)
     }
 
+    fn tries(&self, task: &Task) -> Result<u32, Refusal> {
+        let is_first = task.attempts == 1 && task.state == TaskState::Active;
+        if task.attempts == 0 || is_first { Ok(0) } else { Ok(self.store.tries(task.key)?) }
+    }
+
     fn task_view_with(&self, task: &Task, holder: Option<Holder>) -> Result<TaskView, Refusal> {
         let needed = self.store.dependencies(task.key)?;
         let module = |neighbour: &Neighbour| neighbour.module.clone();
@@ -255,13 +270,14 @@ impl Look<'_> {
             candidate_owned_paths: task.candidates.owned_paths.clone(),
             review: self.board.profile.review(task.review),
             reviewer_id: task.reviewer.clone(),
+            handed_over: holder.is_some() && task.state == TaskState::Active && task.offered,
             holder,
             progress: None,
             last_agent_id: task.last_agent.clone(),
             reserved_for: kept.map(|kept| kept.agent.clone()),
             reserved_until: kept.map(|kept| self.dial.shown(kept.until)),
             returned: kept.map(|kept| kept.why),
-            attempts: task.attempts,
+            attempts: self.tries(task)?,
             task_revision: task.revision,
             labels: task.labels.clone(),
             estimate_minutes: task.estimate_minutes,
@@ -340,6 +356,7 @@ impl Look<'_> {
             workspace: earlier.first().map(|attempt| attempt.workspace.clone()),
             earlier,
             finish_command: Some(finish_command(lease)),
+            messages: self.messages_for_actor()?,
             ..ClaimView::default()
         })
     }
@@ -359,6 +376,7 @@ impl Look<'_> {
             submission: submission.map(attempt_view),
             approve_command: Some(closing_command("approve", lease)),
             request_changes_command: Some(closing_command("request-changes", lease)),
+            messages: self.messages_for_actor()?,
             ..ClaimView::default()
         })
     }

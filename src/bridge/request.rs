@@ -65,7 +65,7 @@ impl<O: Operation> Request for Bound<O> {
 
     fn way(&self) -> Way {
         match O::KIND {
-            _ if self.operation.is_alone() => Way::Alone,
+            _ if self.operation.is_alone(&self.call) => Way::Alone,
             Kind::Read => Way::Looks,
             Kind::Presence | Kind::Mutation => Way::Changes,
         }

@@ -16,7 +16,7 @@ use super::request::{Request, Settled};
 use super::stream::Pages;
 use crate::app::Settings;
 use crate::board::caller::Caller;
-use crate::board::mutation::{Outcome, Refused};
+use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::Exit;
@@ -71,7 +71,7 @@ impl Bridge {
         let took = watch.elapsed();
         let patience = request.patience().filter(|patience| !patience.is_zero());
         let settled = match (settled, patience) {
-            (Ok(done), Some(patience)) if done.outcome == Outcome::Nothing => {
+            (Ok(done), Some(patience)) if !done.ends_wait() => {
                 let _one = Counted::one(&self.meter.waiting);
                 self.wait(&request, Deadline::after(patience)).await
             }
@@ -115,7 +115,7 @@ impl Bridge {
             let over = || until.is_over() || self.stopping.is_cancelled();
             if outlook.found || over() {
                 let done = self.run(request).await?;
-                if done.outcome != Outcome::Nothing || over() {
+                if done.ends_wait() || over() {
                     return Ok(done);
                 }
                 // Somebody else was faster.

@@ -15,7 +15,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::proven::{self, Credential, Unproven};
 use crate::app::{App, Settings};
-use crate::board::mutation::{Outcome, Refused};
+use crate::board::mutation::Refused;
 use crate::domain::id::{CommitId, HostId, Module};
 use crate::domain::refusal::{Code, Refusal};
 use crate::ops::call::Caller;
@@ -147,7 +147,7 @@ impl<'a> Client<'a> {
     ) -> Result<Done<O::Reply>, Refused> {
         loop {
             let done = self.send(operation, call, Some(until))?;
-            if done.outcome != Outcome::Nothing || until.left() < Duration::from_secs(1) {
+            if done.ends_wait() || until.left() < Duration::from_secs(1) {
                 return Ok(done);
             }
             // It was about to stop, and may be about to come back.
@@ -182,7 +182,7 @@ impl<'a> Client<'a> {
             match self.post(O::NAME, &body, patience) {
                 Ok(answer) => match envelope::read(answer) {
                     Err(refused) if refused.refusal.code == Code::Overloaded && !is_over(given_up) => {}
-                    read => return read,
+                    read => return read.map(|done| operation.marked(done)),
                 },
                 Err(Failed::Final(refusal)) => return Err(unread(refusal)),
                 Err(Failed::Lost(refusal)) if is_over(given_up) => return Err(unread(refusal)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::client::Client;
 use super::out::Out;
 use crate::app::App;
-use crate::board::mutation::{Outcome, Refused};
+use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::domain::time::LeaseTime;
 use crate::ops::call::Shared as _;
@@ -66,7 +66,7 @@ impl Board<'_> {
     ) -> Result<Done<O::Reply>, Refused> {
         let done = self.look(operation, call)?;
         match call.patience() {
-            Some(patience) if done.outcome == Outcome::Nothing && !patience.is_zero() => {
+            Some(patience) if !done.ends_wait() && !patience.is_zero() => {
                 self.wait(operation, call, Deadline::after(patience), out)
             }
             _ => Ok(done),
@@ -108,7 +108,7 @@ fn wait<O: Operation>(
         let outlook = operation.outlook(call, app)?;
         if outlook.found || until.is_over() {
             let done = operation.answer(call, app)?;
-            if done.outcome != Outcome::Nothing || until.is_over() {
+            if done.ends_wait() || until.is_over() {
                 return Ok(done);
             }
             // Somebody else was faster.

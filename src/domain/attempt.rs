@@ -28,6 +28,17 @@ words! {
     }
 }
 
+impl Outcome {
+    /// True for an attempt that counts: it came to its end, for better or worse. One that waited for an answer, or went
+    /// over to somebody else, goes on in the next.
+    pub fn is_try(self) -> bool {
+        match self {
+            Self::Finished | Self::Released | Self::Failed | Self::Lost | Self::Revoked => true,
+            Self::Blocked | Self::HandedOver | Self::Cancelled => false,
+        }
+    }
+}
+
 /// The key of an attempt's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptKey(pub i64);

@@ -57,6 +57,8 @@ words! {
         LeaseMoved = "lease_moved",
         /// It was taken away.
         LeaseRevoked = "lease_revoked",
+        /// A lease is gone without the doing of its holder: somebody took the task, or ended it.
+        LeaseLost = "lease_lost",
         /// A holder gave a task back.
         Released = "released",
         /// A task was handed in for review.

@@ -38,6 +38,8 @@ words! {
         Unblocked = "unblocked",
         /// A lease ran out.
         LeaseExpired = "lease_expired",
+        /// A lease is gone without the doing of its holder: somebody took the task, or ended it.
+        LeaseLost = "lease_lost",
         /// A lease was taken away.
         LeaseRevoked = "lease_revoked",
         /// Somebody works on overlapping paths.
@@ -119,6 +121,7 @@ pub fn is_settled(kind: EventKind, task: &Task) -> bool {
 pub fn is_for_reading(event: &Event) -> bool {
     match event.kind {
         EventKind::Approved
+        | EventKind::LeaseLost
         | EventKind::LeaseRevoked
         | EventKind::ScopeOverlap
         | EventKind::Message

@@ -107,6 +107,8 @@ codes! {
     LimitReached = "limit_reached" => Refused,
     /// the task was lost three times and waits for a person
     LostTooOften = "lost_too_often" => Refused,
+    /// a message of priority 0 is unread; nothing is claimed before it was read
+    MessageUnread = "message_unread" => Refused,
     /// only an agent can hold a lease
     AgentRequired = "agent_required" => Refused,
     /// the agent has no live session, or several and none was named

@@ -87,7 +87,7 @@ impl Operation for Init {
     type Call = Anyone;
     type Reply = InitReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Self::Call) -> bool {
         true
     }
 

@@ -52,6 +52,10 @@ impl Operation for ClaimNext {
         call.changer.commit(self, app, |turn| turn.claim_next(&wish))
     }
 
+    fn is_said_once(&self, reply: &ClaimView) -> bool {
+        !reply.lost.is_empty()
+    }
+
     fn outlook(&self, call: &WaitingChanger, app: &App) -> Result<Outlook, Refused> {
         call.changer.caller.outlook(app, |look| look.claim_outlook(self.specialty.as_ref()))
     }

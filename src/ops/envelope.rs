@@ -137,6 +137,7 @@ pub fn read<T: DeserializeOwned>(answer: Value) -> Result<Done<T>, Refused> {
         projection_behind: envelope.projection_behind,
         warnings: envelope.warnings,
         complaint: envelope.error,
+        said_once: false,
     })
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Changer, Waiter};
+use super::call::{Changer, Shared as _, Waiter};
 use super::texts::Text;
 use super::values::{Limit, Priority, Since, Target, Urgency};
 use super::{Done, Group, Kind, Operation};
@@ -88,7 +88,8 @@ impl Events {
             ..StreamFilter::default()
         };
         let since = self.since.clone().map(Into::into);
-        Reading { stream: Stream::Events, filter, since, cursor: self.cursor_id.clone(), limit: self.limit.get() }
+        let (cursor, limit) = (self.cursor_id.clone(), self.limit.get());
+        Reading { stream: Stream::Events, filter, since, cursor, own: false, limit }
     }
 }
 
@@ -101,7 +102,7 @@ impl Operation for Events {
     type Call = Waiter;
     type Reply = EventsReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Waiter) -> bool {
         // What a named reader is given is recorded after the look.
         self.cursor_id.is_some()
     }
@@ -127,8 +128,10 @@ impl Operation for Events {
 
 /// Read what calls somebody and is not resolved yet.
 ///
-/// An agent sees what is for it; --target asks for exactly that; a person without a target sees all. With --cursor-id it
-/// goes on after what that reader acknowledged.
+/// An agent sees what is for it and what it has not acknowledged; what it is given is recorded, so that ack-notifications
+/// needs no number, and --since 0 shows again what is not resolved. With a filter it sees all that is unresolved, and
+/// nothing is recorded. --target asks for exactly that; a person without a target sees all. With --cursor-id it goes on
+/// after what that reader acknowledged.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notifications {
@@ -188,8 +191,13 @@ impl Notifications {
             ..StreamFilter::default()
         };
         let since = self.since.clone().map(Into::into);
-        let cursor = self.cursor_id.clone();
-        Reading { stream: Stream::Notifications, filter, since, cursor, limit: self.limit.get() }
+        let (cursor, own, limit) = (self.cursor_id.clone(), self.is_whole(), self.limit.get());
+        Reading { stream: Stream::Notifications, filter, since, cursor, own, limit }
+    }
+
+    /// True when it leaves nothing out: an agent that reads so has read what is for it.
+    fn is_whole(&self) -> bool {
+        self.target.is_none() && self.specialty.is_none() && self.kind.is_none() && self.priority.is_none()
     }
 }
 
@@ -202,9 +210,9 @@ impl Operation for Notifications {
     type Call = Waiter;
     type Reply = NotificationsReply;
 
-    fn is_alone(&self) -> bool {
-        // What a named reader is given is recorded after the look.
-        self.cursor_id.is_some()
+    fn is_alone(&self, call: &Waiter) -> bool {
+        // What a reader with a cursor is given is recorded after the look.
+        self.cursor_id.is_some() || (self.is_whole() && call.who().is_agent())
     }
 
     fn run(&self, call: &Waiter, app: &App) -> Result<Done<NotificationsReply>, Refused> {
@@ -217,8 +225,11 @@ impl Operation for Notifications {
                 (None, Some(agent)) => format!(" --agent-id {agent}"),
                 (None, None) => String::new(),
             };
+            // What was delivered to the reader's own cursor needs no number.
+            let is_delivered = self.cursor_id.is_none() && cursor.is_some();
+            let up_to = |seq: u64| if is_delivered { String::new() } else { format!(" --up-to {seq}") };
             let last = page.found.last().map(|event| event.seq);
-            let ack_command = last.map(|seq| format!("callboard ack-notifications{reader} --up-to {seq}"));
+            let ack_command = last.map(|seq| format!("callboard ack-notifications{reader}{}", up_to(seq)));
             let reply =
                 NotificationsReply { notifications: page.found, next_since, more: page.more, cursor, ack_command };
             (outcome, reply)
@@ -242,17 +253,14 @@ fn read<O: Operation>(
     app: &App,
 ) -> Result<(Done<StreamPage>, u64, Option<CursorView>), Refused> {
     let caller = call.caller.for_board();
-    let mut seen = call.caller.look(app, |look| {
-        let page = look.read_stream(reading)?;
-        let kept = reading.cursor.as_ref().map(|id| look.cursor(id)).transpose()?.flatten();
-        Ok(Answer::done((page, look.board().pruned_through, kept)))
-    })?;
-    let (page, pruned_through, kept) = &seen.reply;
+    let mut seen =
+        call.caller.look(app, |look| Ok(Answer::done((look.read_stream(reading)?, look.board().pruned_through))))?;
+    let (page, pruned_through) = &seen.reply;
     let pruned_through = *pruned_through;
     // Nothing that the filter wants lies between the last one found and the end of the page.
     let last = if page.found.is_empty() { page.start } else { page.next.seq };
-    let mut view = kept.as_ref().map(CursorView::from);
-    if let Some(id) = &reading.cursor
+    let mut view = page.cursor.as_ref().and_then(|(_, kept)| kept.as_ref().map(CursorView::from));
+    if let Some((id, kept)) = &page.cursor
         && kept.as_ref().is_none_or(|cursor| cursor.delivered < last || cursor.filter.is_empty() || lags(cursor, page))
     {
         let last = if page.found.is_empty() { page.next.seq } else { last };
@@ -264,13 +272,13 @@ fn read<O: Operation>(
             Ok(Answer { outcome: Outcome::Nothing, reply: CursorView::from(&cursor) })
         })?;
         view = Some(moved.answer.reply);
-        if page.new_cursor && reading.since.is_none() && start > 0 {
+        if kept.is_none() && reading.since.is_none() && start > 0 {
             seen.warnings.push(format!(
                 "cursor {id} is new and begins after event {start}; the events before are in archives: callboard event-archives"
             ));
         }
     }
-    Ok((seen.with(|(page, _, _)| (Outcome::Done, page)), pruned_through, view))
+    Ok((seen.with(|(page, _)| (Outcome::Done, page)), pruned_through, view))
 }
 
 /// True for a cursor whose filter has left out everything for so long that its place would be pruned.

@@ -53,7 +53,7 @@ impl Operation for Doctor {
     type Call = Caller;
     type Reply = DoctorReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Self::Call) -> bool {
         true
     }
 
@@ -264,7 +264,7 @@ impl Operation for Validate {
     type Call = Changer;
     type Reply = ValidateReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Self::Call) -> bool {
         true
     }
 

@@ -216,7 +216,7 @@ impl Operation for Intake {
     type Call = Changer;
     type Reply = IntakeReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Self::Call) -> bool {
         true
     }
 

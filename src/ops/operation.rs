@@ -85,7 +85,7 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
     }
 
     /// True where it needs the board more than once, or for long: such a thing is not done together with others.
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _call: &Self::Call) -> bool {
         false
     }
 
@@ -94,7 +94,7 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
 
     /// Runs it for its reader: neither a refusal nor a warning names an agent a command that needs a person.
     fn answer(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused> {
-        let answer = self.run(call, app);
+        let answer = self.run(call, app).map(|done| self.marked(done));
         if !call.who().is_agent() {
             return answer;
         }
@@ -111,6 +111,16 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
             }),
             Err(Refused { refusal, revision }) => Err(Refused { refusal: readable(refusal), revision }),
         }
+    }
+
+    /// The answer with what a door has to know of its reply before that becomes JSON.
+    fn marked(&self, done: Done<Self::Reply>) -> Done<Self::Reply> {
+        Done { said_once: self.is_said_once(&done.reply), ..done }
+    }
+
+    /// True for a reply of "nothing" that says what is said only once: whoever waits is given it at once.
+    fn is_said_once(&self, _reply: &Self::Reply) -> bool {
+        false
     }
 
     /// Takes the entries out of a page of a stream, and makes this the operation that reads the next one.
@@ -145,9 +155,16 @@ pub struct Done<T> {
     pub warnings: Vec<String>,
     /// What is wrong, for a check that answers all the same: the exit code is that of the refusal.
     pub complaint: Option<Refusal>,
+    /// True when it is not said again, so that whoever waits is given it although it is "nothing".
+    pub said_once: bool,
 }
 
 impl<T> Done<T> {
+    /// True when there is something for whoever waits.
+    pub fn ends_wait(&self) -> bool {
+        self.outcome != Outcome::Nothing || self.said_once
+    }
+
     /// An answer that no transaction gave.
     pub fn plain(reply: T, revision: u64) -> Self {
         Self {
@@ -159,6 +176,7 @@ impl<T> Done<T> {
             projection_behind: false,
             warnings: Vec::new(),
             complaint: None,
+            said_once: false,
         }
     }
 
@@ -174,6 +192,7 @@ impl<T> Done<T> {
             projection_behind: self.projection_behind,
             warnings: self.warnings,
             complaint: self.complaint,
+            said_once: self.said_once,
         }
     }
 }
@@ -189,6 +208,7 @@ impl<T> From<Changed<T>> for Done<T> {
             projection_behind: changed.projection_behind,
             warnings: changed.warnings,
             complaint: None,
+            said_once: false,
         }
     }
 }

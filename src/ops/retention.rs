@@ -60,7 +60,7 @@ impl Operation for PruneEvents {
     type Call = Changer;
     type Reply = PruneReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Self::Call) -> bool {
         true
     }
 
@@ -180,7 +180,7 @@ impl Operation for EventArchives {
     type Call = Anyone;
     type Reply = ArchivesReply;
 
-    fn is_alone(&self) -> bool {
+    fn is_alone(&self, _: &Self::Call) -> bool {
         true
     }
 

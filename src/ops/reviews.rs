@@ -49,7 +49,7 @@ impl Operation for ClaimReviewNext {
     }
 
     fn outlook(&self, call: &WaitingChanger, app: &App) -> Result<Outlook, Refused> {
-        call.changer.caller.outlook(app, |look| look.review_outlook(self.specialty.as_ref()))
+        call.changer.caller.outlook(app, |look| look.review_claim_outlook(self.specialty.as_ref()))
     }
 }
 

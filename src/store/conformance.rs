@@ -400,6 +400,7 @@ fn attempts(store: &mut dyn Store) {
         let done = Attempt { ended, summary: Some("s".to_owned()), changed_paths: vec!["p".to_owned()], ..first };
         t.update_attempt(&done)?;
         assert_eq!(t.attempt(done.key)?, Some(done));
+        assert_eq!(t.tries(task)?, 1, "the other goes on");
         let said =
             |verdict, at| Verdict { attempt: 2, by: "rita".to_owned(), verdict, notes: "n".to_owned(), at: Millis(at) };
         t.add_verdict(task, &said(Decision::ChangesRequested, 1))?;

@@ -230,6 +230,8 @@ pub(super) fn handoffs(store: &mut dyn Store) {
         assert_eq!((t.bundle(new.key)?, t.bundle(HandoffKey(99))?), (Some("{\"n\":2}".to_owned()), None));
         assert_eq!(t.live_handoffs(9)?, [other.clone(), new.clone()], "newest first");
         assert_eq!(t.live_handoffs(1)?, std::slice::from_ref(&other));
+        assert_eq!(t.oldest_handoffs(None, 9)?, [new.clone(), other.clone()], "oldest first");
+        assert_eq!(t.oldest_handoffs(Some(new.key), 9)?, std::slice::from_ref(&other));
         assert_eq!(t.handoffs(None, None, 9)?, [other, new.clone(), old.clone()]);
         assert_eq!(t.handoffs(Some(a), Some(new.key), 9)?, [old]);
         assert_eq!(t.handoffs(Some(a), None, 1)?, [new]);

@@ -308,6 +308,8 @@ pub trait Attempts {
     fn update_attempt(&mut self, attempt: &Attempt) -> Kept<()>;
     /// The attempts of a task, newest first.
     fn attempts(&self, task: TaskKey, limit: usize) -> Kept<Vec<Attempt>>;
+    /// How many attempts of a task were a try: [`Outcome::is_try`](crate::domain::attempt::Outcome::is_try).
+    fn tries(&self, task: TaskKey) -> Kept<u32>;
     /// Adds a verdict on a task.
     fn add_verdict(&mut self, task: TaskKey, verdict: &Verdict) -> Kept<()>;
     /// The verdicts on a task, newest first.
@@ -431,6 +433,8 @@ pub trait Handoffs {
     fn bundle(&self, key: HandoffKey) -> Kept<Option<String>>;
     /// Those that wait for somebody or for a receipt, newest first.
     fn live_handoffs(&self, limit: usize) -> Kept<Vec<Handoff>>;
+    /// The same from the oldest on, after this one.
+    fn oldest_handoffs(&self, after: Option<HandoffKey>, limit: usize) -> Kept<Vec<Handoff>>;
     /// All of them, of a task if one is named, newest first, before this one.
     fn handoffs(&self, task: Option<TaskKey>, before: Option<HandoffKey>, limit: usize) -> Kept<Vec<Handoff>>;
 }

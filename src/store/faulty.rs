@@ -199,6 +199,7 @@ pass_on! {
         change insert_attempt(attempt: &Attempt) -> AttemptKey;
         change update_attempt(attempt: &Attempt) -> ();
         look attempts(task: TaskKey, limit: usize) -> Vec<Attempt>;
+        look tries(task: TaskKey) -> u32;
         change add_verdict(task: TaskKey, verdict: &Verdict) -> ();
         look verdicts(task: TaskKey, limit: usize) -> Vec<Verdict>;
     }
@@ -237,6 +238,7 @@ pass_on! {
         change update_handoff(handoff: &Handoff) -> ();
         look bundle(key: HandoffKey) -> Option<String>;
         look live_handoffs(limit: usize) -> Vec<Handoff>;
+        look oldest_handoffs(after: Option<HandoffKey>, limit: usize) -> Vec<Handoff>;
         look handoffs(task: Option<TaskKey>, before: Option<HandoffKey>, limit: usize) -> Vec<Handoff>;
     }
     Preflights {

@@ -36,4 +36,5 @@ mod snapshots;
 mod storm;
 mod strangers;
 mod tokens;
+mod unread;
 mod waiting;

@@ -83,17 +83,17 @@ fn a_board_is_made_and_looked_at() {
         &project,
         "explain parser --agent-id ann",
         &expect![[r#"
-        exit 0
-        module: parser
-        state: open
-        for: ann
-        offered: yes
-        score: 30240
-        priority: 30000 (priority 1)
-        critical_path: 200 (2 tasks long below it)
-        held_up: 40 (2 tasks wait for it directly)
-        specialty: 0 (core, which the agent has not)
-    "#]],
+            exit 0
+            module: parser
+            state: open
+            for: ann
+            offered: yes
+            score: 30240
+            priority: 30000 (priority 1)
+            critical_path: 200 (2 tasks long below it)
+            held_up: 40 (2 tasks wait for it directly)
+            specialty: 0 (core, which ann has not)
+        "#]],
     );
     check(
         &project,
@@ -126,20 +126,19 @@ fn work_goes_round() {
         &project,
         "claim-next --agent-id ann",
         &expect![[r#"
-        exit 0
-        module: parser
-        title: Write the parser
-        state: active, ann until 2027-01-15T08:15:00Z
-        priority: 1
-        specialty: core
-        owned_paths: src/parser/**
-        review: required
-        attempts: 1
-        lease_token: lt-00000000000000000008
-        session_id: s-000000000005
-        expires_at: 2027-01-15T08:15:00Z (in 900 s; any of your commands on it renews it)
-        finish: callboard finish parser --agent-id ann --lease-token lt-00000000000000000008 --summary TEXT
-    "#]],
+            exit 0
+            module: parser
+            title: Write the parser
+            state: active, ann until 2027-01-15T08:15:00Z
+            priority: 1
+            specialty: core
+            owned_paths: src/parser/**
+            review: required
+            lease_token: lt-00000000000000000008
+            session_id: s-000000000005
+            expires_at: 2027-01-15T08:15:00Z (in 900 s; any of your commands on it renews it)
+            finish: callboard finish parser --agent-id ann --lease-token lt-00000000000000000008 --summary TEXT
+        "#]],
     );
     check(
         &project,
@@ -249,7 +248,7 @@ fn work_goes_round() {
         "claim-next --agent-id ann --json",
         &expect![[r#"
             exit 0
-            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":2,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"acknowledge_command":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
+            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":1,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"acknowledge_command":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
         "#]],
     );
     check(
@@ -345,9 +344,9 @@ fn pages_are_for_people() {
 
         ## Who works on what
 
-        | task | title | by | progress | lease until (UTC) | attempt |
+        | task | title | by | progress | lease until (UTC) | tries before |
         | --- | --- | --- | --- | --- | --- |
-        | `parser` | Write the parser | `ann` | 40 %: grammar done | 2027-01-15 08:15 | 1 |
+        | `parser` | Write the parser | `ann` | 40 %: grammar done | 2027-01-15 08:15 | 0 |
 
         ## In review
 

@@ -2,6 +2,7 @@
 
 use super::page::{Page, Render, when};
 use crate::board::mutation::Outcome;
+use crate::board::unread::LostLease;
 use crate::board::views::{ClaimView, LeaseView, WaitingOn};
 use crate::domain::id::HostName;
 use crate::domain::text;
@@ -9,6 +10,7 @@ use crate::domain::workspace::Workspace;
 
 impl Render for ClaimView {
     fn render(&self, outcome: Outcome, page: &mut Page) {
+        lost(&self.lost, page);
         let (Some(task), Some(lease)) = (&self.task, &self.lease) else {
             page.line(if outcome == Outcome::Complete { "the board is complete" } else { "nothing now" });
             waiting_on(&self.waiting_on, page);
@@ -51,6 +53,20 @@ impl Render for ClaimView {
         page.maybe("finish", self.finish_command.as_ref());
         page.maybe("approve", self.approve_command.as_ref());
         page.maybe("request_changes", self.request_changes_command.as_ref());
+        if let Some(messages) = &self.messages {
+            let newest = &messages.newest;
+            let by = newest.actor.as_deref().unwrap_or("somebody");
+            let said = super::events::whole(newest);
+            page.field("unread", format!("{} urgent, the newest by {by}: {said}", messages.count));
+            page.field("read", &messages.command);
+        }
+    }
+}
+
+/// Leases that are gone, before anything else.
+pub(super) fn lost(list: &[LostLease], page: &mut Page) {
+    for one in list {
+        page.field("lost", one.in_words());
     }
 }
 

@@ -11,6 +11,7 @@ use crate::ops::status::{StateReply, SummaryReply};
 
 impl Render for NextAction {
     fn render(&self, _: Outcome, page: &mut Page) {
+        super::claims::lost(&self.lost, page);
         page.field("action", self.action);
         page.field("reason", &self.reason);
         page.maybe("module", self.module.as_ref());

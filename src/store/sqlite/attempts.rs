@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::columns::{count, json, limit, maybe_word, to_json, word};
 use super::open::SqliteTransaction;
-use crate::domain::attempt::{Attempt, AttemptKey};
+use crate::domain::attempt::{Attempt, AttemptKey, Outcome};
 use crate::domain::task::TaskKey;
 use crate::domain::time::Millis;
 use crate::domain::verdict::Verdict;
@@ -16,6 +16,8 @@ const BY_KEY: &str = "SELECT key, task, number, agent, session, started_at, ende
 
 const OF_TASK: &str = "SELECT key, task, number, agent, session, started_at, ended_at, outcome, summary, changed_paths, \
      workspace FROM attempts WHERE task = ?1 ORDER BY number DESC LIMIT ?2";
+
+const TRIES: &str = "SELECT count(*) FROM attempts WHERE task = ?1 AND outcome IN (SELECT value FROM json_each(?2))";
 
 const INSERT: &str = "INSERT INTO attempts (task, number, agent, session, started_at, ended_at, outcome, summary, \
      changed_paths, workspace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -92,6 +94,12 @@ impl Attempts for SqliteTransaction<'_> {
 
     fn attempts(&self, task: TaskKey, most: usize) -> Kept<Vec<Attempt>> {
         self.all(OF_TASK, [task.0, limit(most)], attempt)
+    }
+
+    fn tries(&self, task: TaskKey) -> Kept<u32> {
+        let outcomes = Outcome::ALL.iter().filter(|outcome| outcome.is_try());
+        let words: Vec<&str> = outcomes.map(|outcome| outcome.as_str()).collect();
+        Ok(self.one(TRIES, params![task.0, to_json(&words)], |row| row.get(0))?.unwrap_or_default())
     }
 
     fn add_verdict(&mut self, task: TaskKey, verdict: &Verdict) -> Kept<()> {

@@ -26,6 +26,9 @@ const LIVE: &str = select!("INDEXED BY live_handoffs WHERE task = ?1 AND status 
 const INBOX: &str =
     select!("INDEXED BY handoffs_in_the_inbox WHERE status IN ('ready', 'claimed') ORDER BY key DESC LIMIT ?1");
 
+const OLDEST: &str =
+    select!("INDEXED BY handoffs_in_the_inbox WHERE status IN ('ready', 'claimed') AND key > ?1 ORDER BY key LIMIT ?2");
+
 const ALL: &str = select!("WHERE key < ?1 ORDER BY key DESC LIMIT ?2");
 
 const OF_TASK: &str = select!("INDEXED BY handoffs_by_task WHERE task = ?3 AND key < ?1 ORDER BY key DESC LIMIT ?2");
@@ -98,6 +101,10 @@ impl Handoffs for SqliteTransaction<'_> {
 
     fn live_handoffs(&self, most: usize) -> Kept<Vec<Handoff>> {
         self.all(INBOX, [limit(most)], handoff)
+    }
+
+    fn oldest_handoffs(&self, after: Option<HandoffKey>, most: usize) -> Kept<Vec<Handoff>> {
+        self.all(OLDEST, [after.map_or(0, |after| after.0), limit(most)], handoff)
     }
 
     fn handoffs(&self, task: Option<TaskKey>, before: Option<HandoffKey>, most: usize) -> Kept<Vec<Handoff>> {
