@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What CI runs in a short version, for long: the exhaustive model of the lock between hosts with every fault at once, plays on
-# real mounts and with clocks that disagree, the random play, the readers with cursors, and a storm of wake-ups.
+# real mounts and with clocks that disagree, the random play, also on a board with hundreds of rows of each kind, the
+# readers with cursors, and a storm of wake-ups.
 #
 #   ROUNDS   wake-ups, 1000
 #   CASES    random plays, 2000
