@@ -16,10 +16,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fs2::FileExt as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 5] = [
     include_str!("../src/store/sqlite/format_1.sql"),
     include_str!("../src/store/sqlite/format_2.sql"),
     include_str!("../src/store/sqlite/format_3.sql"),
+    include_str!("../src/store/sqlite/format_4.sql"),
+    include_str!("../src/store/sqlite/format_5.sql"),
 ];
 
 fn main() -> ExitCode {
@@ -87,8 +89,8 @@ fn make(directory: &Path, tasks: i64) {
         [tasks],
     )
     .unwrap();
-    db.execute("INSERT INTO agents VALUES ('a', 'a', '[]', '[]', '{}', NULL, NULL, 0, 0)", []).unwrap();
-    db.execute("INSERT INTO sessions VALUES ('s', 'a', 'h', 'main', 1, 0, 0, NULL, NULL, '{}', 0)", []).unwrap();
+    db.execute("INSERT INTO agents VALUES ('a', 'a', '[]', '[]', '{}', NULL, NULL, 0, 0, NULL)", []).unwrap();
+    db.execute("INSERT INTO sessions VALUES ('s', 'a', 'h', 'main', 1, 0, 0, NULL, NULL, '{}', 0, NULL)", []).unwrap();
     let mut insert = db
         .prepare(
             "INSERT INTO tasks VALUES (?1, 'task-' || ?1, 'Task number ' || ?1, 'open', NULL, NULL, NULL, 2, NULL, NULL, \
@@ -136,8 +138,11 @@ fn claim(db: &Connection) -> ExitCode {
         [task],
     )
     .unwrap();
-    db.execute("INSERT INTO attempts VALUES (NULL, ?1, 1, 'a', 's', ?2, NULL, NULL, NULL, '[]', '{}')", [task, seq])
-        .unwrap();
+    db.execute(
+        "INSERT INTO attempts VALUES (NULL, ?1, 1, 'a', 's', ?2, NULL, NULL, NULL, '[]', '{}', NULL)",
+        [task, seq],
+    )
+    .unwrap();
     let attempt = db.last_insert_rowid();
     db.execute(
         "INSERT INTO leases VALUES (?1, 'work', 'm', ?2, 'a', 's', 1, ?3, 900, ?4, ?4, 0, 0)",
@@ -157,7 +162,7 @@ fn finish(db: &Connection) -> ExitCode {
     db.execute("UPDATE tasks SET state = 'done', epoch = epoch + 1, changed_at = ?2 WHERE key = ?1", [task, seq])
         .unwrap();
     db.execute(
-        "UPDATE attempts SET ended_at = ?2, outcome = 'finished', summary = 'done' WHERE task = ?1",
+        "UPDATE attempts SET ended_at = ?2, outcome = 'finished', summary = 'done', submitted = '{}' WHERE task = ?1",
         [task, seq],
     )
     .unwrap();

@@ -29,6 +29,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::error::PlatformError;
 use crate::platform::file::{self, Draft};
 use crate::platform::file_lock;
+use crate::platform::probe;
 use crate::store::contract::Archive;
 
 /// Where archives are, in the plan directory.
@@ -114,15 +115,7 @@ impl App {
         for name in names_in(&place.archives()).into_iter().filter(|name| draft(name)) {
             file::remove(&place.archives().join(name)).map_err(|error| unread(refusal(&error)))?;
         }
-        let mut plan = self.look(caller, |look| look.prune_plan(policy).map(Answer::done))?.answer.reply;
-        if plan.stopped_by.is_some() {
-            let order = Order::presence("prune-events", caller);
-            self.commit(&order, |turn| {
-                turn.expire_unread()?;
-                Ok(Answer { outcome: Outcome::Nothing, reply: () })
-            })?;
-            plan = self.look(caller, |look| look.prune_plan(policy).map(Answer::done))?.answer.reply;
-        }
+        let plan = self.look(caller, |look| look.prune_plan(policy).map(Answer::done))?.answer.reply;
         if plan.is_empty() {
             return Ok(Prepared { plan, written: None });
         }
@@ -199,6 +192,27 @@ impl App {
             Err(refused) => Err(refused),
             Ok(_) => self.sweep_unrecorded(&caller),
         }
+    }
+
+    /// What keeps archives from being written, as far as that shows; none where nothing does.
+    pub fn archive_obstacle(&self, place: &Place) -> Option<String> {
+        let mut directory = place.plan.clone();
+        for name in DIRECTORY {
+            directory.push(name);
+            match std::fs::symlink_metadata(&directory) {
+                Ok(meta) if !meta.is_dir() => return Some(format!("{} is no directory", directory.display())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    directory.pop();
+                    break;
+                }
+                Ok(_) => {}
+                Err(error) => return Some(format!("{}: {error}", directory.display())),
+            }
+        }
+        let written = self.nonce().map_err(|refusal| refusal.to_string()).and_then(|nonce| {
+            probe::sync_micros(&directory, &nonce).map_err(|error| format!("{}: {error}", directory.display()))
+        });
+        written.err()
     }
 
     /// Removes an archive that was not recorded, because others were faster.

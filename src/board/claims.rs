@@ -215,6 +215,7 @@ impl Turn<'_> {
             summary: None,
             changed_paths: Vec::new(),
             workspace: self.workspace.clone(),
+            submitted: None,
         })?;
         let profile_ttl = Ttl::try_from(agent.ttl_seconds.unwrap_or(self.board.profile.lease_seconds()));
         let ttl = wish.ttl.or(profile_ttl.ok()).expect("kept lengths are checked when an agent is registered");

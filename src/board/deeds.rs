@@ -19,6 +19,7 @@ use crate::domain::handoff::HandoffKind;
 use crate::domain::id::Module;
 use crate::domain::question::QuestionId;
 use crate::domain::refusal::Refusal;
+use crate::domain::submission::SubmittedWork;
 use crate::domain::task::WaitFor;
 use crate::domain::workspace::WorkingTree;
 
@@ -143,7 +144,7 @@ fn handoff(module: &Module, to: Option<&str>, kind: HandoffKind) -> NewHandoff {
 pub(super) fn done(turn: &mut Turn<'_>, module: &Module, deed: Deed) -> Result<Value, Refusal> {
     match deed {
         Deed::Heartbeat => turn.heartbeat(module, &Beat::default()).map(drop)?,
-        Deed::Finish => turn.finish_task(module, "done", Vec::new()).map(drop)?,
+        Deed::Finish => turn.finish_task(module, "done", SubmittedWork::default()).map(drop)?,
         Deed::Release => turn.release(module, "no").map(drop)?,
         Deed::Fail => turn.fail_task(module, "no").map(drop)?,
         Deed::Block => turn.block(module, WaitFor::External, "later").map(drop)?,

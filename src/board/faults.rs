@@ -31,11 +31,16 @@ use crate::domain::id::Module;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::question::QuestionId;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::submission::{ChangedPaths, SubmittedWork};
 use crate::domain::task::{Candidates, TaskState, WaitFor};
 use crate::domain::time::Millis;
 use crate::domain::workspace::{WorkingTree, Workspace};
 use crate::store::contract::Archive;
 use crate::store::faulty::{Died, Fault, Faulty};
+
+fn changed(path: &str) -> SubmittedWork {
+    SubmittedWork { changed: ChangedPaths::Named(vec![path.to_owned()]), ..SubmittedWork::default() }
+}
 
 type Came = Result<Answer<Value>, Refusal>;
 type Work = fn(&mut Turn<'_>) -> Came;
@@ -84,7 +89,9 @@ impl Scene {
         stage.pass(190);
         for name in ["handed", "checked", "done"] {
             claim(&old, name);
-            stage.act(&old, |turn| turn.finish_task(&parse(name), "did it", vec![]).map(drop)).expect("finished");
+            stage
+                .act(&old, |turn| turn.finish_task(&parse(name), "did it", SubmittedWork::default()).map(drop))
+                .expect("finished");
         }
         stage.act(&person(), |turn| turn.fail_task(&parse("failed"), "no").map(drop)).expect("failed");
         stage.act(&person(), |turn| turn.block(&parse("paused"), WaitFor::Pause, "later").map(drop)).expect("paused");
@@ -173,8 +180,8 @@ const USE_CASES: &[UseCase] = &[
     }),
     (ben, "regain by heartbeat", |t| done(t.heartbeat(&module("overdue"), &Beat::default()))),
     (ben, "regain by claim next", |t| claimed(t.claim_next(&Wish::default()))),
-    (ben, "finish late", |t| done(t.finish_task(&module("overdue"), "late", vec![]))),
-    (ann, "finish", |t| done(t.finish_task(&module("held"), "did it", vec!["src/a".to_owned()]))),
+    (ben, "finish late", |t| done(t.finish_task(&module("overdue"), "late", SubmittedWork::default()))),
+    (ann, "finish", |t| done(t.finish_task(&module("held"), "did it", changed("src/a")))),
     (ann, "release", |t| done(t.release(&module("held"), "no"))),
     (ann, "fail", |t| done(t.fail_task(&module("held"), "no"))),
     (ann, "block", |t| done(t.block(&module("held"), WaitFor::External, "later"))),

@@ -23,6 +23,9 @@ use crate::domain::text;
 use crate::domain::topic::Topic;
 use crate::domain::workspace::WorkingTree;
 
+/// Who leaves the bundle of a task whose lease ran out: callboard itself.
+const SYSTEM: &str = "callboard";
+
 /// A handoff to leave.
 #[derive(Clone, Debug)]
 pub struct NewHandoff {
@@ -92,6 +95,7 @@ impl Turn<'_> {
                 .hint(format!("callboard claim-handoff {0}, or callboard withdraw-handoff {0}", task.module)));
         }
         let workspace = own.is_some().then(|| self.workspace.clone()).filter(|workspace| workspace.path.is_some());
+        let tree = self.tree_of_work(&task, lease.is_some(), new.tree)?;
         let parcel = Parcel {
             kind: new.kind,
             audience: audience.clone(),
@@ -99,7 +103,7 @@ impl Turn<'_> {
             agreed,
             notes: new.notes,
             workspace,
-            tree: new.tree,
+            tree,
         };
         let handoff = self.put_handoff(&task, parcel, HandoffStatus::Ready, None)?;
         if let Some(lease) = lease.filter(|_| agreed) {
@@ -118,6 +122,17 @@ impl Turn<'_> {
         let view = self.look().handoff_view(handoff.clone())?;
         let page = self.look().bundle_pages(&[handoff.key])?.pop().expect("it was just written");
         Ok((view, page))
+    }
+
+    /// What git says of the caller's checkout, as far as it is about the task: only where its work lies, and since the claim
+    /// only while somebody has it.
+    fn tree_of_work(&self, task: &Task, is_held: bool, tree: WorkingTree) -> Result<WorkingTree, Refusal> {
+        let place = self.store.attempts(task.key, 1)?.pop().map(|attempt| attempt.place()).unwrap_or_default();
+        let here = &self.workspace;
+        if place.path.is_none() || (&place.host, &place.path) != (&here.host, &here.path) {
+            return Ok(WorkingTree::default());
+        }
+        Ok(if is_held { tree } else { WorkingTree { diff_stat: Vec::new(), ..tree } })
     }
 
     fn warn_of_absence(&mut self, audience: &Audience) -> Result<(), Refusal> {
@@ -344,7 +359,7 @@ impl Turn<'_> {
         let parcel = Parcel {
             kind: HandoffKind::Takeover,
             audience: Audience::Agent(taker.clone()),
-            left_by: "callboard".to_owned(),
+            left_by: SYSTEM.to_owned(),
             agreed: false,
             notes: String::new(),
             workspace: None,
@@ -358,12 +373,13 @@ impl Turn<'_> {
         if self.board.profile.takeover() != Takeover::Acknowledged {
             return Ok(());
         }
-        let Some(handoff) = self.live_handoff(task)?.filter(|handoff| handoff.status == HandoffStatus::Claimed) else {
-            return Ok(());
-        };
+        let Some(handoff) = self.live_handoff(task)?.filter(Handoff::awaits_acknowledgement) else { return Ok(()) };
         let (module, path) = (&task.module, bundle_path(&task.module));
         let agent = handoff.claimed_by.map(|agent| format!(" --agent-id {agent}")).unwrap_or_default();
-        let message = format!("{module} was taken over: read {path} first");
+        let message = match handoff.left_by == SYSTEM {
+            true => format!("{module} was taken over: read {path} first"),
+            false => format!("{} left a handoff of {module}: read {path} first", handoff.left_by),
+        };
         Err(Refusal::new(Code::HandoffUnread, message).hint(format!("callboard ack-handoff {module}{agent}")))
     }
 }

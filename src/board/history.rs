@@ -51,6 +51,9 @@ pub struct EventView {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// The agent that a review is reserved for, in a list for reviewers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_for: Option<AgentId>,
     /// Facts that depend on the kind.
     pub data: Map<String, Value>,
 }
@@ -98,6 +101,7 @@ pub fn event_view(event: Event) -> EventView {
         resolved_at: None,
         resolved_by: None,
         resolution: None,
+        reserved_for: None,
         data: event.data,
     }
 }

@@ -234,7 +234,7 @@ impl Look<'_> {
         }
         let handoff = self.store.live_handoff(lease.task)?;
         let due = handoff.is_some_and(|handoff| {
-            handoff.status == HandoffStatus::Claimed && handoff.claimed_by.as_ref() == Some(&lease.agent)
+            handoff.awaits_acknowledgement() && handoff.claimed_by.as_ref() == Some(&lease.agent)
         });
         Ok(due.then(|| format!("callboard ack-handoff {} --agent-id {}", lease.module, lease.agent)))
     }

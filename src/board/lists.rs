@@ -8,8 +8,7 @@ use super::pages::{AgentView, SessionView};
 use super::views::{LeaseView, TaskView};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
-use crate::domain::id::{AgentId, CommitId, Module, Specialty};
-use crate::domain::lease::LeaseKind;
+use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
@@ -128,14 +127,6 @@ impl Look<'_> {
     /// The tasks in review that the acting agent could take.
     pub fn reviewable_views(&self, only: Option<&Specialty>, limit: usize) -> Result<Vec<TaskView>, Refusal> {
         self.list(&self.reviewable(self.actor.agent_id(), only, limit)?)
-    }
-
-    /// The commit that was checked out when the present holder claimed.
-    pub fn head_at_claim(&self, module: &Module) -> Result<super::mutation::Answer<Option<CommitId>>, Refusal> {
-        let task = self.task(module)?;
-        let lease = self.store.lease(task.key, LeaseKind::Work)?;
-        let attempt = lease.map(|lease| self.store.attempt(lease.attempt)).transpose()?.flatten();
-        Ok(super::mutation::Answer::done(attempt.and_then(|attempt| attempt.workspace.head)))
     }
 
     /// What hangs together around a task, nearest first; without one, the unfinished tasks, oldest first.

@@ -59,6 +59,7 @@ pub mod stalled;
 #[cfg(test)]
 mod stream_model;
 pub mod streams;
+pub mod submissions;
 pub mod tasks;
 pub mod turn;
 pub mod unread;

@@ -16,7 +16,7 @@ use crate::domain::event::{Event, EventKind, Source};
 use crate::domain::id::{Module, RequestId};
 use crate::domain::lease_clock::{self, RECORD_AFTER_MS, REPORTED_CUT_MS, Tick};
 use crate::domain::refusal::{Code, Exit, Refusal};
-use crate::domain::retention::Retention;
+use crate::domain::retention::{ASKED_EVERY, Retention};
 use crate::domain::time::{LeaseTime, Millis};
 use crate::store::contract::Request;
 use crate::store::{Access, Store, StoreError, Transaction};
@@ -126,15 +126,13 @@ pub struct Committed<T> {
     pub refusal: Option<Refusal>,
 }
 
-/// Whether it is time to prune is asked when so many events have come since,
-const PRUNE_ASKED_EVERY: u64 = 32;
-/// and, for events that grow old, at every so many revisions.
-const AGE_ASKED_EVERY: u64 = 512;
+/// Events that grow old are looked for every N revisions.
+const AGE_ASKED_EVERY: u64 = 64;
 
 /// The board's policy, if a mutation after which the board is so has to see to it.
 fn overfull(board: &Board, seq_before: u64) -> Option<Retention> {
     let policy = board.retention;
-    let many = board.event_seq / PRUNE_ASKED_EVERY != seq_before / PRUNE_ASKED_EVERY
+    let many = board.event_seq / ASKED_EVERY != seq_before / ASKED_EVERY
         && policy.is_due(board.pruned_through, board.event_seq);
     let old = policy.max_age_days.is_some() && board.revision.is_multiple_of(AGE_ASKED_EVERY);
     (many || old).then_some(policy)

@@ -18,6 +18,7 @@ use crate::domain::agent::Role;
 use crate::domain::event::EventKind;
 use crate::domain::profile::{Profile, Review};
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::submission::SubmittedWork;
 use crate::domain::task::{Candidates, Task, TaskState, WaitFor};
 use crate::domain::workspace::Workspace;
 
@@ -71,8 +72,9 @@ fn whoever_was_taken_over_is_refused_and_told_by_whom() {
     // What came too late is kept, and changes nothing.
     let before = stage.snapshot();
     let guards = Guards { late: Some(parse("a")), ..Guards::default() };
-    let came =
-        stage.act_guarded(&late, &guards, |t| t.finish_task(&parse("a"), "late", vec![]).map(|_| Answer::done(())));
+    let came = stage.act_guarded(&late, &guards, |t| {
+        t.finish_task(&parse("a"), "late", SubmittedWork::default()).map(|_| Answer::done(()))
+    });
     assert_eq!(came.expect_err("late").refusal.code, Code::StaleLease);
     let now = stage.snapshot();
     assert_eq!((&now.tasks, &now.leases, now.board.revision), (&before.tasks, &before.leases, before.board.revision));

@@ -2,7 +2,7 @@
 //!
 //! **Invariants.** The archive is durable before the transaction begins; the transaction records its name, range and hash
 //! and removes exactly its rows. Whoever finds that others were faster changes nothing: a file without a record is no
-//! archive.
+//! archive. An unresolved notification outlives its event.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,16 +11,15 @@ use serde_json::json;
 use super::history::{EventView, notice_view};
 use super::look::Look;
 use super::turn::{Touched, Turn};
+use crate::domain::board::Board;
 use crate::domain::event::EventKind;
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::retention::Retention;
+use crate::domain::retention::{DAY_MS, Retention};
 use crate::domain::time::Millis;
 use crate::store::contract::{Archive, NoticeFilter};
 
 /// So many events are read at once.
 const PAGE: usize = 1_000;
-/// A day, in milliseconds.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// What a prune would do.
 #[derive(Clone, Debug)]
@@ -29,8 +28,6 @@ pub struct PrunePlan {
     pub first: u64,
     /// The last one that goes; before `first` when none does.
     pub last: u64,
-    /// What stands in the way of pruning more: it still calls somebody.
-    pub stopped_by: Option<EventView>,
     /// The board's generation.
     pub generation: String,
 }
@@ -74,12 +71,16 @@ impl Look<'_> {
             Some(days) => self.older_than(Millis(self.dial.wall.0 - i64::from(days) * DAY_MS))?,
             None => 0,
         };
-        let wanted = policy.rows_through(self.board.event_seq).max(by_age);
-        let open = self.store.first_unresolved()?;
-        let most = open.as_ref().map_or(u64::MAX, |notice| notice.event.seq - 1);
-        let stopped_by = open.filter(|_| wanted > most).map(notice_view);
-        let generation = self.board.generation.clone();
-        Ok(PrunePlan { first, last: wanted.min(most), stopped_by, generation })
+        let last = policy.rows_through(self.board.event_seq).max(by_age);
+        Ok(PrunePlan { first, last, generation: self.board.generation.clone() })
+    }
+
+    /// True when the board keeps more than its policy allows, so that something must have kept it from pruning.
+    pub fn is_over_retention(&self) -> Result<bool, Refusal> {
+        let Board { retention, pruned_through, event_seq, .. } = &self.board;
+        let oldest = self.store.events(*pruned_through, 1)?.pop();
+        let age = oldest.map_or(0, |event| self.dial.wall.since(event.at));
+        Ok(retention.is_overdue(*pruned_through, *event_seq, age))
     }
 
     /// The last of the oldest events that are all from before `time`.
@@ -125,8 +126,8 @@ impl Look<'_> {
 }
 
 impl Turn<'_> {
-    /// Lets the events of an archive go. Refuses with `stale_revision` when others pruned meanwhile, when something in it
-    /// calls somebody, and when the board is no longer of the generation that was archived.
+    /// Lets the events of an archive go. Refuses with `stale_revision` when others pruned meanwhile, and when the board is no
+    /// longer of the generation that was archived.
     pub fn prune(&mut self, mut archive: Archive, generation: &str) -> Result<Archive, Refusal> {
         if self.board.generation != generation {
             let message = format!("the board was restored meanwhile, and is {}", self.board.generation);
@@ -136,10 +137,8 @@ impl Turn<'_> {
             let message = format!("events up to {} were pruned meanwhile", self.board.pruned_through);
             return Err(Refusal::new(Code::StaleRevision, message).hint("repeat the command"));
         }
-        if let Some(open) = self.store.first_unresolved()?.filter(|open| open.event.seq <= archive.last) {
-            let message = format!("event {} calls somebody", open.event.seq);
-            return Err(Refusal::new(Code::StaleRevision, message).hint("repeat the command"));
-        }
+        // Nobody's absence keeps a notification for ever.
+        self.expire_unread()?;
         archive.at = self.now();
         let removed = self.store.remove_events(archive.last)?;
         self.store.add_archive(&archive)?;

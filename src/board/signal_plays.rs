@@ -261,10 +261,13 @@ fn a_prune_that_came_too_late_changes_nothing() {
         let archive = Archive { first, last, name, sha256, bytes: 1, at: Millis(0) };
         stage.act(&person(), |turn| turn.prune(archive, generation).map(drop))
     };
-    let newest = stage.snapshot().board.event_seq;
-    assert_eq!(code(prune(1, newest, &generation)), Code::StaleRevision, "the message still calls");
     assert_eq!(code(prune(1, 2, "another")), Code::StaleRevision, "the board was restored");
     prune(1, 2, &generation).expect("pruned");
     assert_eq!(code(prune(1, 3, &generation)), Code::StaleRevision, "another prune was faster");
     assert_eq!(stage.snapshot().board.pruned_through, 2);
+    let newest = stage.snapshot().board.event_seq;
+    prune(3, newest, &generation).expect("pruned");
+    let open: Vec<_> = stage.snapshot().notices.into_iter().filter(|notice| notice.resolved.is_none()).collect();
+    assert_eq!(open.len(), 1, "the message outlives its event: {open:?}");
+    assert_eq!(stage.snapshot().board.pending.notifications, 1);
 }

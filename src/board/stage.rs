@@ -30,6 +30,7 @@ use crate::domain::profile::{Profile, Review};
 use crate::domain::question::Question;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::Session;
+use crate::domain::submission::SubmittedWork;
 use crate::domain::task::{Candidates, Task, TaskState, TaskTexts};
 use crate::domain::time::Millis;
 use crate::domain::verdict::Verdict;
@@ -357,7 +358,7 @@ pub(super) fn claim_next(stage: &Stage, caller: &Caller) -> Result<Option<String
 }
 
 pub(super) fn finish(stage: &Stage, caller: &Caller, module: &str) -> Result<(), Refusal> {
-    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", vec![]).map(drop))
+    stage.act(caller, |turn| turn.finish_task(&parse(module), "did it", SubmittedWork::default()).map(drop))
 }
 
 pub(super) fn reviewer(key: &str, specialties: &[&str]) -> Registration {

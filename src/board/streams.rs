@@ -15,13 +15,15 @@ use crate::domain::agent::{Agent, Role};
 use crate::domain::cursor::{Cursor, Place, Stream};
 use crate::domain::event::{Audience, EventKind, Source};
 use crate::domain::id::{CursorId, Module, Specialty};
-use crate::domain::notice::Signal;
+use crate::domain::notice::{Notice, Signal};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::topic::Topic;
 use crate::store::contract::NoticeFilter;
 
 /// So many archives are named to whoever asks for what is in them.
 const ARCHIVES_NAMED: usize = 3;
+/// Maximum number of agents whose reserved reviews are looked for.
+const MAX_AGENTS: usize = 1_000;
 
 /// What to leave out. What is none or false leaves nothing out.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -125,7 +127,9 @@ impl Look<'_> {
         let more = notices.len() > reading.limit;
         notices.truncate(reading.limit);
         let end = if more { notices.last().map_or(start, |notice| notice.event.seq) } else { self.board.event_seq };
-        let found = notices.into_iter().map(notice_view).map(|event| self.readable(event)).collect();
+        let marks = matches!(reading.filter.target, Some(Audience::Reviewers(_)));
+        let view = |notice| self.readable(if marks { reserved_view(notice) } else { notice_view(notice) });
+        let found = notices.into_iter().map(view).collect();
         Ok(StreamPage { found, next: self.board.place(end), start, more, cursor, filter })
     }
 
@@ -176,7 +180,7 @@ impl Look<'_> {
             (None, None) => return Ok(if reading.stream == Stream::Events { pruned } else { 0 }),
         };
         self.board.refuse_foreign(&place)?;
-        // What calls somebody is never pruned, so nothing of it is missing.
+        // An unresolved notification outlives its event, so nothing of it is missing.
         if reading.stream == Stream::Events && place.seq < pruned {
             return Err(self.pruned(&place, kept)?);
         }
@@ -220,7 +224,12 @@ impl Look<'_> {
             list.retain(|audience| audience.specialty().is_none_or(|specialty| specialty == one));
             audiences = Some(list);
         }
+        let reserved_reviews = match &filter.target {
+            Some(Audience::Reviewers(one)) => self.reviewers_with(one.as_ref().or(filter.specialty.as_ref()))?,
+            _ => Vec::new(),
+        };
         Ok(NoticeFilter {
+            reserved_reviews,
             source: filter.source,
             module: filter.module.clone(),
             kind: filter.kind.map(Into::into),
@@ -229,6 +238,20 @@ impl Look<'_> {
             audiences,
             unresolved: reading.stream == Stream::Notifications,
         })
+    }
+
+    /// The agents of a specialty, as far as anything is there for one of them alone. A review may be reserved for them.
+    fn reviewers_with(&self, specialty: Option<&Specialty>) -> Result<Vec<Audience>, Refusal> {
+        let mut found = Vec::new();
+        for audience in self.store.audiences("agent:", MAX_AGENTS)? {
+            let Audience::Agent(id) = &audience else { continue };
+            let Some(agent) = self.store.agent(id)? else { continue };
+            let has = |one| agent.specialties.is_empty() || agent.specialties.contains(one);
+            if specialty.is_none_or(has) {
+                found.push(audience);
+            }
+        }
+        Ok(found)
     }
 
     /// The outlook of a page.
@@ -250,12 +273,22 @@ impl Look<'_> {
     }
 }
 
+/// A notice for those who ask for reviewers: one that is for a single agent is a review that is reserved for it.
+fn reserved_view(notice: Notice) -> EventView {
+    let agent = match &notice.event.audience {
+        Some(Audience::Agent(agent)) => Some(agent.clone()),
+        _ => None,
+    };
+    EventView { reserved_for: agent, ..notice_view(notice) }
+}
+
 /// The topics of whoever asks for a target. Which specialties there will be nobody knows.
 fn audience_topics(target: &Audience) -> Vec<Topic> {
     match target {
         Audience::Workers(Some(_)) => vec![Topic::Audience(target.clone()), Topic::Audience(Audience::Workers(None))],
         Audience::Reviewers(Some(_)) => {
-            vec![Topic::Audience(target.clone()), Topic::Audience(Audience::Reviewers(None))]
+            // A review that is reserved for one of them is announced to that one alone.
+            vec![Topic::Audience(target.clone()), Topic::Audience(Audience::Reviewers(None)), Topic::Review]
         }
         Audience::Workers(None) | Audience::Reviewers(None) => vec![Topic::Notified],
         Audience::Agent(_) | Audience::Humans => vec![Topic::Audience(target.clone())],

@@ -9,11 +9,12 @@ use super::look::Look;
 use super::questions::QuestionView;
 use super::unread::{LostLease, UnreadMessages};
 use crate::domain::attempt::{Attempt, Outcome};
-use crate::domain::id::{AgentId, LeaseToken, Module, SessionId, Specialty};
+use crate::domain::id::{AgentId, BranchName, CommitId, LeaseToken, Module, SessionId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::Review;
 use crate::domain::refusal::{Holder, Refusal};
 use crate::domain::scope::Scope;
+use crate::domain::submission::{SinceLast, Submission};
 use crate::domain::task::{Returned, Task, TaskState, WaitFor};
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -61,9 +62,9 @@ pub struct TaskView {
     pub unmet_dependencies: Vec<Module>,
     /// What it will change.
     pub owned_paths: Vec<Scope>,
-    /// Guesses of intake.
+    /// Proposals that nobody confirmed: what may have to come first.
     pub candidate_depends_on: Vec<Module>,
-    /// Guesses of intake.
+    /// Proposals that nobody confirmed: what it may change, such as paths that its title and body name.
     pub candidate_owned_paths: Vec<Scope>,
     /// Whether somebody else must look at it.
     pub review: Review,
@@ -163,8 +164,31 @@ pub struct AttemptView {
     pub summary: Option<String>,
     /// What was changed.
     pub changed_paths: Vec<String>,
-    /// Where the work lies.
+    /// What was changed meanwhile and is in no task's paths: the work of this attempt, or of somebody without a task.
+    #[serde(default)]
+    pub unattributed_paths: Vec<String>,
+    /// Where the work lies: where it was submitted, else where it was claimed.
     pub workspace: Workspace,
+    /// What git said when it was submitted; null for attempts that were not.
+    #[serde(default)]
+    pub submitted: Option<SubmittedView>,
+}
+
+/// What git said when work was submitted. Branch and commit are those of `workspace`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SubmittedView {
+    /// The commit that the work started from: the one that was checked out when the claim was granted.
+    pub base: Option<CommitId>,
+    /// The branch that was submitted.
+    pub branch: Option<BranchName>,
+    /// The commit that was submitted.
+    pub head: Option<CommitId>,
+    /// True when part of the work was not committed; null where git could not say.
+    pub dirty: Option<bool>,
+    /// That part.
+    pub uncommitted_paths: Vec<String>,
+    /// For a rework: what changed since the submission before.
+    pub since_last: Option<SinceLast>,
 }
 
 /// Everything that is needed to start: the task, the lease, what came before, and the commands that end it.
@@ -342,6 +366,7 @@ impl Look<'_> {
         for attempt in &mut earlier {
             attempt.summary = attempt.summary.take().map(|summary| text::cut(&summary, SUMMARY_SHOWN));
             attempt.changed_paths.truncate(DEPENDENCIES_LISTED);
+            attempt.unattributed_paths.truncate(DEPENDENCIES_LISTED);
         }
         let view = self.whole_task_view_with(&task, Some(lease.holder(self.dial)))?;
         Ok(ClaimView {
@@ -372,7 +397,7 @@ impl Look<'_> {
             verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
             answers: self.answers(task.key)?,
             handoff: self.live_bundle(&task)?,
-            workspace: submission.as_ref().map(|attempt| attempt.workspace.clone()),
+            workspace: submission.as_ref().map(Attempt::place),
             submission: submission.map(attempt_view),
             approve_command: Some(closing_command("approve", lease)),
             request_changes_command: Some(closing_command("request-changes", lease)),
@@ -394,6 +419,8 @@ impl Look<'_> {
 
 /// An attempt as every door shows it.
 pub fn attempt_view(attempt: Attempt) -> AttemptView {
+    let workspace = attempt.place();
+    let unattributed_paths = attempt.submitted.as_ref().map(|one| one.unattributed_paths.clone()).unwrap_or_default();
     AttemptView {
         attempt: attempt.number,
         agent_id: attempt.agent,
@@ -403,8 +430,15 @@ pub fn attempt_view(attempt: Attempt) -> AttemptView {
         outcome: attempt.ended.map(|(_, outcome)| outcome),
         summary: attempt.summary,
         changed_paths: attempt.changed_paths,
-        workspace: attempt.workspace,
+        unattributed_paths,
+        workspace,
+        submitted: attempt.submitted.map(submitted_view),
     }
+}
+
+fn submitted_view(submitted: Submission) -> SubmittedView {
+    let Submission { base, workspace, dirty, uncommitted_paths, since_last, .. } = submitted;
+    SubmittedView { base, branch: workspace.branch, head: workspace.head, dirty, uncommitted_paths, since_last }
 }
 
 /// The command that hands in what `lease` allows to work on.

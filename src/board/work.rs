@@ -10,16 +10,13 @@ use crate::domain::id::Module;
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::Review;
 use crate::domain::refusal::Refusal;
-use crate::domain::scope::Scope;
+use crate::domain::submission::SubmittedWork;
 use crate::domain::task::{Returned, Step, Task, TaskState, WaitFor, Waiting};
-
-/// A list of changed paths is cut here: it is for people and reviewers to read.
-pub const CHANGED_PATHS_MOST: usize = 500;
 
 impl Turn<'_> {
     /// Hands a task in: to review where one is due, else it is done. A lease that ran out is had back first. Refuses
     /// an outdated or missing proof, and with `confirmation_required`.
-    pub fn finish_task(&mut self, module: &Module, summary: &str, changed_paths: Vec<String>) -> Result<Task, Refusal> {
+    pub fn finish_task(&mut self, module: &Module, summary: &str, work: SubmittedWork) -> Result<Task, Refusal> {
         let (before, mut lease) = self.held_task(module)?;
         self.refuse_unconfirmed_finish()?;
         self.refuse_unread_handoff(&before)?;
@@ -29,21 +26,11 @@ impl Turn<'_> {
         let before = self.reload(before.key)?;
         let mut task = before.clone();
         self.end_lease(&lease, &mut task, Outcome::Finished, Some(summary))?;
-        let is_outside = |path: &&String| {
-            let own = Scope::of_path(path);
-            !own.is_some_and(|own| before.owned_paths.iter().any(|scope| scope.overlaps(&own)))
-        };
-        let outside: Vec<&String> = changed_paths.iter().filter(is_outside).collect();
-        if let (Some(first), false) = (outside.first(), before.owned_paths.is_empty()) {
-            let more = outside.len() - 1;
-            self.warn(format!("outside of the task's paths: {first}, and {more} more; a reviewer will ask"));
+        let review = self.board.profile.review(task.review);
+        if let Some(attempt) = self.store.attempt(lease.attempt)? {
+            self.record_submission(&before, attempt, work, review)?;
         }
-        if let Some(mut attempt) = self.store.attempt(lease.attempt)? {
-            attempt.changed_paths = changed_paths;
-            attempt.changed_paths.truncate(CHANGED_PATHS_MOST);
-            self.store.update_attempt(&attempt)?;
-        }
-        let review = self.board.profile.review(task.review) == Review::Required;
+        let review = review == Review::Required;
         task.step(if review { Step::Submit } else { Step::Complete }, self.now())?;
         self.save_task(&before, &mut task)?;
         if review {

@@ -82,6 +82,10 @@ impl Part for Box<dyn Request> {
     fn ended(&mut self, _: &Ended) {}
 }
 
+impl Part for Arc<dyn Request> {
+    fn ended(&mut self, _: &Ended) {}
+}
+
 impl Part for () {
     fn ended(&mut self, _: &Ended) {}
 }

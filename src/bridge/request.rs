@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::catalogue::Entry;
 use super::lanes::Way;
-use crate::app::App;
+use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::domain::credential::Credential;
@@ -17,6 +18,7 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 use crate::ops::call::Shared;
 use crate::ops::{Done, Kind, Operation};
+use crate::workspace::git;
 
 /// What came of a request.
 pub type Settled = Result<Done<Value>, Refused>;
@@ -33,6 +35,12 @@ pub trait Request: Send + Sync {
     fn patience(&self) -> Option<Duration>;
     /// Adds what this machine knows, where it is the caller's.
     fn prepare(&mut self, app: &App) -> Result<(), Refused>;
+    /// True where a claim may be granted to a caller that works on this machine: then [`Request::measured`] is due.
+    fn is_measured_here(&self) -> bool;
+    /// The same request with where its caller works now.
+    fn measured(&self, settings: &Settings) -> Arc<dyn Request>;
+    /// True where the caller measures that itself, and asks again once there is something.
+    fn asks_again(&self) -> bool;
     /// Does it; never waits for the board to change.
     fn run(&self, app: &App) -> Settled;
     /// One look before a wait.
@@ -49,9 +57,11 @@ impl fmt::Debug for dyn Request {
 
 struct Bound<O: Operation> {
     entry: &'static Entry,
-    operation: O,
+    operation: Arc<O>,
     call: O::Call,
     credential: Credential,
+    /// True where its caller works on this machine.
+    is_local: bool,
 }
 
 impl<O: Operation> Request for Bound<O> {
@@ -76,7 +86,25 @@ impl<O: Operation> Request for Bound<O> {
     }
 
     fn prepare(&mut self, app: &App) -> Result<(), Refused> {
+        self.is_local = true;
         self.operation.prepare(&mut self.call, app)
+    }
+
+    fn is_measured_here(&self) -> bool {
+        self.is_local && O::KIND == Kind::Mutation
+    }
+
+    fn measured(&self, settings: &Settings) -> Arc<dyn Request> {
+        let mut call = self.call.clone();
+        if let Some(facts) = call.facts() {
+            facts.workspace = git::workspace(&settings.directory, &settings.host_name);
+        }
+        let (operation, credential) = (Arc::clone(&self.operation), self.credential.clone());
+        Arc::new(Self { entry: self.entry, operation, call, credential, is_local: self.is_local })
+    }
+
+    fn asks_again(&self) -> bool {
+        self.call.clone().facts().is_some_and(|facts| facts.asks_again)
     }
 
     fn run(&self, app: &App) -> Settled {
@@ -103,7 +131,7 @@ pub(super) fn bind<O: Operation>(
     let operation: O = typed(own, entry.name)?;
     let mut call: O::Call = typed(shared, entry.name)?;
     call.set_credential(credential.clone());
-    Ok(Box::new(Bound { entry, operation, call, credential }))
+    Ok(Box::new(Bound { entry, operation: Arc::new(operation), call, credential, is_local: false }))
 }
 
 /// The answer as its reader may have it: whatever text of it names a session that is not shown.

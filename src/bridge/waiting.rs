@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ use crate::board::mutation::Refused;
 use crate::board::outlook::Outlook;
 use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::Exit;
+use crate::ops::Done;
 use crate::platform::clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::jitter;
@@ -73,7 +75,7 @@ impl Bridge {
         let settled = match (settled, patience) {
             (Ok(done), Some(patience)) if !done.ends_wait() => {
                 let _one = Counted::one(&self.meter.waiting);
-                self.wait(&request, Deadline::after(patience)).await
+                self.wait(&request, done, Deadline::after(patience)).await
             }
             (settled, _) => settled,
         };
@@ -107,14 +109,18 @@ impl Bridge {
         self.looks.run(move |app| request.outlook(app)).await
     }
 
-    async fn wait(&self, request: &Arc<dyn Request>, until: Deadline) -> Settled {
+    /// Waits after an answer that was "nothing".
+    async fn wait(&self, request: &Arc<dyn Request>, nothing: Done<Value>, until: Deadline) -> Settled {
         let mut pace = Pace::default();
         loop {
             let heard = self.hub.heard();
             let outlook = self.outlook(request).await?;
             let over = || until.is_over() || self.stopping.is_cancelled();
+            if outlook.found && request.asks_again() {
+                return Ok(nothing);
+            }
             if outlook.found || over() {
-                let done = self.run(request).await?;
+                let done = self.run(&self.measured(request).await?).await?;
                 if done.ends_wait() || over() {
                     return Ok(done);
                 }
@@ -134,6 +140,15 @@ impl Bridge {
                 () = self.stopping.cancelled() => {}
             }
         }
+    }
+
+    /// The request with where its caller works now. It may ask git, so nobody waits behind it.
+    async fn measured(&self, request: &Arc<dyn Request>) -> Result<Arc<dyn Request>, Refused> {
+        if !request.is_measured_here() {
+            return Ok(Arc::clone(request));
+        }
+        let again = Arc::clone(request);
+        self.alone.run(move |app| Ok(again.measured(&app.settings))).await
     }
 
     async fn rest(&self, rest: Duration) {

@@ -16,21 +16,26 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use super::proven::{self, Credential, Unproven};
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
-use crate::domain::id::{CommitId, HostId, Module};
+use crate::domain::id::{HostId, Module};
 use crate::domain::refusal::{Code, Refusal};
-use crate::ops::call::Caller;
+use crate::domain::submission::WorkBase;
+use crate::ops::call::{Caller, Shared as _};
 use crate::ops::status::History;
 use crate::ops::surroundings::Surroundings;
 use crate::ops::texts::json_of;
-use crate::ops::{Done, Operation, envelope};
+use crate::ops::{Done, Kind, Operation, envelope};
 use crate::platform::deadline::Deadline;
 use crate::platform::file;
-use crate::workspace::git::Checkout;
+use crate::workspace::git::{self, Checkout};
 
 /// How long a server that does not answer is tried again: about as long as it takes to start it anew.
 const RETRIED_FOR: Duration = Duration::from_secs(10);
 /// The pauses between tries grow up to this.
 const PAUSE_MOST: Duration = Duration::from_secs(1);
+/// The first pause between the end of a wait and the next one.
+const PAUSE_LEAST: Duration = Duration::from_millis(10);
+/// Maximum number of attempts among which the last submission is looked for, newest first.
+const ATTEMPTS_ASKED: usize = 20;
 /// How long an answer may take beside what was asked to be waited: as long as a lock is waited for, and some more.
 const ANSWER_TAKES: Duration = Duration::from_secs(90);
 /// How long it may take to connect.
@@ -145,13 +150,22 @@ impl<'a> Client<'a> {
         call: &O::Call,
         until: Deadline,
     ) -> Result<Done<O::Reply>, Refused> {
+        let mut call = call.clone();
+        let mut pause = PAUSE_LEAST;
         loop {
-            let done = self.send(operation, call, Some(until))?;
+            if let Some(facts) = call.facts().filter(|_| O::KIND == Kind::Mutation) {
+                let settings = &self.app.settings;
+                facts.workspace = git::workspace(&settings.directory, &settings.host_name);
+                facts.asks_again = true;
+            }
+            let done = self.send(operation, &call, Some(until))?;
             if done.ends_wait() || until.left() < Duration::from_secs(1) {
                 return Ok(done);
             }
-            // It was about to stop, and may be about to come back.
-            until.nap(PAUSE_MOST);
+            // There is something, and where the caller works is measured anew; or the server is about to stop, and may
+            // be about to come back.
+            until.nap(pause);
+            pause = (pause * 4).min(PAUSE_MOST);
         }
     }
 
@@ -305,11 +319,14 @@ impl Surroundings for Client<'_> {
         Ok(Checkout::around(&here).map_or(here, |checkout| checkout.main_top()))
     }
 
-    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<CommitId> {
-        let history: History = serde_json::from_value(json!({"module": module, "limit": 1})).ok()?;
-        let done = self.run(&history, caller).ok()?;
-        let attempt = done.reply.attempts.into_iter().next()?;
-        attempt.workspace.head.filter(|_| attempt.ended_at.is_none())
+    fn work_base(&self, caller: &Caller, module: &Module) -> WorkBase {
+        let history = serde_json::from_value::<History>(json!({"module": module, "limit": ATTEMPTS_ASKED}));
+        let done = history.ok().and_then(|history| self.run(&history, caller).ok());
+        let mut attempts = done.map(|done| done.reply.attempts).unwrap_or_default().into_iter();
+        let Some(own) = attempts.next().filter(|attempt| attempt.ended_at.is_none()) else {
+            return WorkBase::default();
+        };
+        WorkBase { claimed: own.workspace.head, submitted: attempts.find_map(|attempt| attempt.submitted?.head) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use crate::app::App;
+use crate::domain::submission::SubmittedTree;
 use crate::domain::workspace::WorkingTree;
 use crate::ops::call::Facts;
 use crate::workspace::git;
@@ -16,5 +17,7 @@ pub(super) fn gather(app: &App) -> Facts {
         host: None,
         changed_paths: Vec::new(),
         tree: WorkingTree::default(),
+        submitted: SubmittedTree::default(),
+        asks_again: false,
     }
 }

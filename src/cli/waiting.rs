@@ -15,12 +15,13 @@ use crate::board::outlook::Outlook;
 use crate::domain::time::LeaseTime;
 use crate::ops::call::Shared as _;
 use crate::ops::surroundings::Surroundings;
-use crate::ops::{Done, Operation};
+use crate::ops::{Done, Kind, Operation};
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::jitter;
 use crate::platform::{clock, signals};
 use crate::watch::pace::Pace;
 use crate::watch::watcher::{Ear, Mark, Watcher, Woken};
+use crate::workspace::git;
 
 /// The board is looked at this often without being told,
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -107,7 +108,7 @@ fn wait<O: Operation>(
         let looked = clock::stopwatch();
         let outlook = operation.outlook(call, app)?;
         if outlook.found || until.is_over() {
-            let done = operation.answer(call, app)?;
+            let done = operation.answer(&measured::<O>(call, app), app)?;
             if done.ends_wait() || until.is_over() {
                 return Ok(done);
             }
@@ -121,6 +122,15 @@ fn wait<O: Operation>(
         until.nap(pace.rest());
         sleep(&mut watcher, &mut mark, &outlook, looked.elapsed(), until);
     }
+}
+
+/// The call with where its caller works now: what is granted after a wait begins there, not where the wait began.
+fn measured<O: Operation>(call: &O::Call, app: &App) -> O::Call {
+    let mut call = call.clone();
+    if let Some(facts) = call.facts().filter(|_| O::KIND == Kind::Mutation) {
+        facts.workspace = git::workspace(&app.settings.directory, &app.settings.host_name);
+    }
+    call
 }
 
 /// Sleeps until it pays to look; `ago` is how long ago the last look was.

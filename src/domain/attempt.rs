@@ -1,6 +1,7 @@
 //! One try of a task by a session.
 
 use super::id::{AgentId, SessionId};
+use super::submission::Submission;
 use super::task::TaskKey;
 use super::time::Millis;
 use super::word::words;
@@ -64,6 +65,20 @@ pub struct Attempt {
     pub summary: Option<String>,
     /// What was changed.
     pub changed_paths: Vec<String>,
-    /// Where the work lies.
+    /// Where the work lay when the claim was granted.
     pub workspace: Workspace,
+    /// What was submitted at its end.
+    pub submitted: Option<Submission>,
+}
+
+impl Attempt {
+    /// Where the work lies: where it was submitted, else where it was claimed.
+    pub fn place(&self) -> Workspace {
+        match &self.submitted {
+            None => self.workspace.clone(),
+            Some(submitted) if submitted.workspace != Workspace::default() => submitted.workspace.clone(),
+            // Whoever submitted it did not say at which commit; that of the claim is not what was submitted.
+            Some(_) => Workspace { branch: None, head: None, ..self.workspace.clone() },
+        }
+    }
 }

@@ -76,3 +76,11 @@ pub struct Handoff {
     /// When its status last changed.
     pub changed_at: Millis,
 }
+
+impl Handoff {
+    /// True when it was taken, and whoever took it has not said that it was read. Nobody has to read what it left itself.
+    pub fn awaits_acknowledgement(&self) -> bool {
+        let is_own = self.claimed_by.as_ref().is_some_and(|agent| agent.as_str() == self.left_by);
+        self.status == HandoffStatus::Claimed && !is_own
+    }
+}

@@ -27,6 +27,7 @@ pub mod retention;
 pub mod right;
 pub mod scope;
 pub mod session;
+pub mod submission;
 pub mod task;
 pub mod text;
 pub mod time;

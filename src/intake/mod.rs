@@ -11,6 +11,7 @@ mod hostile_plans;
 pub mod jsonl;
 pub mod markdown;
 mod marks;
+pub mod named_paths;
 mod notes;
 mod owners;
 pub mod scan;

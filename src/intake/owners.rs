@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
+use super::named_paths::{self, Entry};
 use crate::domain::scope::Scope;
 
 /// A commit that changed more files than this says nothing about which belong together.
@@ -108,23 +109,15 @@ impl<'a> Owners<'a> {
 
     /// The scopes that words lead to: paths that they name, else directories and files that are called so.
     pub(super) fn of_words(&self, words: &str) -> Vec<Scope> {
-        let is_end = |c: char| {
-            c.is_whitespace() || matches!(c, '`' | '"' | '\'' | '(' | ')' | ',' | ';' | '<' | '>' | '[' | ']')
-        };
-        let tokens: Vec<&str> = words.split(is_end).map(|word| word.trim_end_matches(['.', ':', '!', '?'])).collect();
-        let paths = tokens.iter().filter_map(|token| {
-            let path = token.trim_start_matches("./").trim_end_matches('/');
-            match () {
-                () if self.has(path) => Some(path.to_owned()),
-                () if path.contains('/') && self.directories().contains(path) => Some(format!("{path}/**")),
-                () => None,
-            }
+        let found = named_paths::named(words, |path| match () {
+            () if self.has(path) => Some(Entry::File),
+            () if self.directories().contains(path) => Some(Entry::Directory),
+            () => None,
         });
-        let found = scopes(paths);
         if !found.is_empty() {
             return found;
         }
-        scopes(tokens.iter().filter_map(|token| self.named().get(&token.to_lowercase())?.clone()))
+        scopes(named_paths::tokens(words).filter_map(|token| self.named().get(&token.to_lowercase())?.clone()))
     }
 
     fn has(&self, path: &str) -> bool {

@@ -19,10 +19,11 @@ use crate::board::turn::Turn;
 use crate::domain::credential::Credential;
 use crate::domain::id::{AgentId, HostId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
+use crate::domain::submission::SubmittedTree;
 use crate::domain::workspace::{WorkingTree, Workspace, lines};
 
 /// What a door takes out of a call before the operation sees the rest.
-pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
+pub trait Shared: Args + Clone + Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
     /// Adds what the caller's machine knows.
     fn fill(&mut self, facts: Facts);
 
@@ -31,6 +32,11 @@ pub trait Shared: Args + Serialize + DeserializeOwned + JsonSchema + Default + S
 
     /// For how long an answer that is not "nothing" is waited for.
     fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What the caller's machine knows of itself, where the call takes it.
+    fn facts(&mut self) -> Option<&mut Facts> {
         None
     }
 
@@ -109,6 +115,11 @@ pub struct Facts {
     pub changed_paths: Vec<String>,
     /// What git says of the working tree, for a handoff.
     pub tree: WorkingTree,
+    /// What git says of the checkout that work is submitted from. It depends on the moment too.
+    pub submitted: SubmittedTree,
+    /// True where the caller waits for a claim and measures where it works anew before it takes one: its wait ends with
+    /// "nothing" once there is something, and it asks again.
+    pub asks_again: bool,
 }
 
 /// Nobody needs to say who they are.
@@ -167,6 +178,10 @@ pub struct Caller {
 impl Shared for Caller {
     fn fill(&mut self, facts: Facts) {
         self.facts = facts;
+    }
+
+    fn facts(&mut self) -> Option<&mut Facts> {
+        Some(&mut self.facts)
     }
 
     fn set_credential(&mut self, credential: Credential) {
@@ -235,6 +250,10 @@ pub struct Changer {
 impl Shared for Changer {
     fn fill(&mut self, facts: Facts) {
         self.caller.fill(facts);
+    }
+
+    fn facts(&mut self) -> Option<&mut Facts> {
+        self.caller.facts()
     }
 
     fn who(&self) -> caller::Caller {
@@ -332,6 +351,10 @@ impl Shared for Waiter {
         self.caller.fill(facts);
     }
 
+    fn facts(&mut self) -> Option<&mut Facts> {
+        self.caller.facts()
+    }
+
     fn set_credential(&mut self, credential: Credential) {
         self.caller.set_credential(credential);
     }
@@ -348,6 +371,10 @@ impl Shared for Waiter {
 impl Shared for WaitingChanger {
     fn fill(&mut self, facts: Facts) {
         self.changer.fill(facts);
+    }
+
+    fn facts(&mut self) -> Option<&mut Facts> {
+        self.changer.facts()
     }
 
     fn set_credential(&mut self, credential: Credential) {

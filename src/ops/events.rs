@@ -130,8 +130,8 @@ impl Operation for Events {
 ///
 /// An agent sees what is for it and what it has not acknowledged; what it is given is recorded, so that ack-notifications
 /// needs no number, and --since 0 shows again what is not resolved. With a filter it sees all that is unresolved, and
-/// nothing is recorded. --target asks for exactly that; a person without a target sees all. With --cursor-id it goes on
-/// after what that reader acknowledged.
+/// nothing is recorded. --target asks for exactly that, and of reviewers also for reviews that are reserved for one of them,
+/// marked so; a person without a target sees all. With --cursor-id it goes on after what that reader acknowledged.
 #[derive(Clone, Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notifications {

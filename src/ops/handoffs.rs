@@ -81,7 +81,7 @@ impl Operation for HandoffBundle {
         // Where this process works, whatever the caller says of itself.
         let Some(checkout) = Checkout::around(&here.settings().directory) else { return Ok(()) };
         // Whoever may not look is refused when it hands over.
-        let since = here.head_at_claim(&call.caller, self.module.name());
+        let since = here.work_base(&call.caller, self.module.name()).claimed;
         call.caller.facts.tree = checkout.working_tree(since.as_ref());
         Ok(())
     }

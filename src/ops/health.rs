@@ -89,7 +89,7 @@ impl Operation for Doctor {
 
 /// Rows, retention, pages. They are read under the board's lock, which a healthy board gives at once; the reading itself
 /// has a deadline.
-fn examine_board(app: &App, _: &Place, checks: &mut Checks) -> u64 {
+fn examine_board(app: &App, place: &Place, checks: &mut Checks) -> u64 {
     let mut say = |area: &str, name: &str, status, message: String, command: Option<&str>| {
         checks.say(area, name, status, message, command.map(ToOwned::to_owned));
     };
@@ -122,8 +122,10 @@ fn examine_board(app: &App, _: &Place, checks: &mut Checks) -> u64 {
             say("board", "rows", Health::Fail, message, repair);
         }
     }
-    if let Ok(seen) = app.look(&Caller::default().for_board(), |look| Ok(Answer::done(look.board_view()))) {
-        let board = seen.answer.reply;
+    if let Ok(seen) = app
+        .look(&Caller::default().for_board(), |look| Ok(Answer::done((look.board_view(), look.is_over_retention()?))))
+    {
+        let (board, is_over) = seen.answer.reply;
         say(
             "board",
             "board",
@@ -139,7 +141,22 @@ fn examine_board(app: &App, _: &Place, checks: &mut Checks) -> u64 {
         let rows = policy.max_rows.map_or("all events".to_owned(), |rows| format!("about {rows} events"));
         let days = policy.max_age_days.map(|days| format!(" of {days} days")).unwrap_or_default();
         let message = format!("keeps {rows}{days}; {kept} are there, {} archived", board.pruned_through);
-        say("retention", "policy", Health::Ok, message, Some("callboard retention --max-rows 10000"));
+        match is_over.then(|| app.archive_obstacle(place)) {
+            None => say("retention", "policy", Health::Ok, message, Some("callboard retention --max-rows 10000")),
+            Some(Some(obstacle)) => {
+                let list = format!("ls -la '{}'", place.plan.join("archive").display());
+                let message = format!("{message}: more than that, because no archive can be written: {obstacle}");
+                say("retention", "policy", Health::Warn, message, Some(&list));
+            }
+            Some(None) => {
+                let flag =
+                    |name, limit: Option<u64>| limit.map(|limit| format!(" --{name} {limit}")).unwrap_or_default();
+                let (rows, days) =
+                    (flag("max-rows", policy.max_rows), flag("max-age-days", policy.max_age_days.map(u64::from)));
+                let message = format!("{message}: more than that, because no change has pruned them yet");
+                say("retention", "policy", Health::Warn, message, Some(&format!("callboard prune-events{rows}{days}")));
+            }
+        }
     }
     match audit.archives.first() {
         None => say("retention", "archives", Health::Ok, "they are as they were written".to_owned(), None),

@@ -20,6 +20,7 @@ use crate::domain::word::words;
 use crate::intake;
 use crate::intake::commands::ProjectCommand;
 use crate::intake::drafts::Draft;
+use crate::intake::named_paths::Proposals;
 use crate::intake::scan::{Bounds, PATIENCE, Scan};
 use crate::platform::deadline::Deadline;
 
@@ -43,7 +44,7 @@ words! {
 /// out.
 ///
 /// With --from a plan is imported, all or nothing: a bad line is named with its number. Its tasks are open, its
-/// dependencies and paths confirmed as written. Known modules are left and counted; --update changes draft, open and
+/// dependencies and paths confirmed as written; paths that titles and bodies name are candidates. Known modules are left and counted; --update changes draft, open and
 /// waiting ones to match, dependencies included.
 ///
 /// A checklist has lines such as `- [ ] Sign in {module=auth priority=1 specialty=backend depends=db,mail paths=src/auth/**
@@ -158,7 +159,12 @@ impl Intake {
     }
 
     fn import(&self, from: &PlanText, call: &Changer, app: &App) -> Result<Done<IntakeReply>, Refused> {
-        let plan = self.plan(from).map_err(unread)?;
+        let mut plan = self.plan(from).map_err(unread)?;
+        let place = app.place().map_err(unread)?;
+        let mut proposals = Proposals::of(&place.project);
+        for planned in &mut plan {
+            proposals.add(&mut planned.task);
+        }
         let known = if self.update { Known::Update } else { Known::Keep };
         let work = |turn: &mut Turn<'_>| Ok(Answer::done(reply(turn.import(plan, known)?, self.dry_run, None)));
         if self.dry_run { call.rehearse(self, app, work) } else { call.commit(self, app, work) }

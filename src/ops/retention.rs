@@ -24,15 +24,15 @@ const ARCHIVES_NAMED: usize = 10;
 
 /// Move old events to an archive.
 ///
-/// The archive is JSON lines in project-plan/archive/events. It stops before the oldest notification that is not resolved.
+/// The archive is JSON lines in project-plan/archive/events. Notifications that are not resolved stay on the board.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneEvents {
-    /// Keep at most so many events; 0 keeps none that may go.
+    /// Keep at most so many events; 0 keeps none.
     #[arg(long, value_name = "N")]
     #[serde(default)]
     pub max_rows: Option<u64>,
-    /// Keep events for so many days; 0 keeps none that may go.
+    /// Keep events for so many days; 0 keeps none.
     #[arg(long, value_name = "D")]
     #[serde(default)]
     pub max_age_days: Option<u32>,
@@ -47,8 +47,6 @@ pub struct PruneReply {
     pub archive: Option<ArchiveView>,
     /// Events up to this one are in archives.
     pub pruned_through: u64,
-    /// What stands in the way of pruning more: it is not resolved.
-    pub stopped_by: Option<EventView>,
 }
 
 impl Operation for PruneEvents {
@@ -84,8 +82,7 @@ impl Operation for PruneEvents {
             let archive = archive.map(|archive| turn.prune(archive, &plan.generation)).transpose()?;
             let pruned = archive.as_ref().map_or(0, |archive| archive.last - archive.first + 1);
             let pruned_through = turn.look().board().pruned_through;
-            let stopped_by = plan.stopped_by;
-            Ok(Answer::done(PruneReply { pruned, archive: archive.map(Into::into), pruned_through, stopped_by }))
+            Ok(Answer::done(PruneReply { pruned, archive: archive.map(Into::into), pruned_through }))
         });
         match (&done, &written) {
             (Err(_), Some(written)) => app.forget_unrecorded(&caller, written)?,

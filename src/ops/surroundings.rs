@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use crate::app::{App, Settings};
-use crate::domain::id::{CommitId, HostId, Module};
+use crate::board::mutation::Answer;
+use crate::domain::id::{HostId, Module};
 use crate::domain::refusal::Refusal;
+use crate::domain::submission::WorkBase;
 use crate::ops::call::Caller;
 
 /// Where a command was called.
@@ -15,8 +17,8 @@ pub trait Surroundings {
     fn host(&self) -> Option<HostId>;
     /// The top of the project, here. Refuses where there is none.
     fn project(&self) -> Result<PathBuf, Refusal>;
-    /// The commit that the present holder of the task began at, where the board knows it.
-    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<CommitId>;
+    /// The commits that the changes of a task's present holder are measured from, as far as the board tells the caller.
+    fn work_base(&self, caller: &Caller, module: &Module) -> WorkBase;
 }
 
 impl Surroundings for App {
@@ -32,7 +34,8 @@ impl Surroundings for App {
         Ok(self.place()?.project)
     }
 
-    fn head_at_claim(&self, caller: &Caller, module: &Module) -> Option<CommitId> {
-        self.look(&caller.for_board(), |look| look.head_at_claim(module)).ok()?.answer.reply
+    fn work_base(&self, caller: &Caller, module: &Module) -> WorkBase {
+        let seen = self.look(&caller.for_board(), |look| look.work_base(module).map(Answer::done));
+        seen.map(|seen| seen.answer.reply).unwrap_or_default()
     }
 }

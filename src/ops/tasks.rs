@@ -23,6 +23,7 @@ use crate::domain::right::Right;
 use crate::domain::scope::Scope;
 use crate::domain::task::{Candidates, Task, TaskState, TaskTexts};
 use crate::domain::text;
+use crate::intake::named_paths::Proposals;
 
 /// A confirmation of very many names so many of them.
 const CONFIRMED_SHOWN: usize = 500;
@@ -44,7 +45,7 @@ impl TaskReply {
 /// Add a task.
 ///
 /// It is open at once, or a draft with --draft. A parent depends on its children. --reviewer-id implies that a review
-/// is required.
+/// is required. Paths that title and body name are proposed as `candidate_owned_paths`.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddTask {
@@ -137,7 +138,8 @@ impl Operation for AddTask {
     type Reply = TaskReply;
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<TaskReply>, Refused> {
-        let new = self.new_task().map_err(unread)?;
+        let mut new = self.new_task().map_err(unread)?;
+        Proposals::of(&app.place().map_err(unread)?.project).add(&mut new);
         call.commit(self, app, |turn| {
             let task = turn.add_task(new)?;
             TaskReply::of(turn, &task)

@@ -1,5 +1,7 @@
 //! The end of work.
 
+use std::path::Path;
+
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,16 +13,23 @@ use super::texts::Text;
 use super::values::OneTask;
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
-use crate::board::mutation::Refused;
-use crate::board::work::CHANGED_PATHS_MOST;
+use crate::board::mutation::{Answer, Refused};
+use crate::board::views::{AttemptView, TaskView};
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::submission::{ChangedPaths, SubmittedTree, SubmittedWork};
 use crate::domain::task::WaitFor;
 use crate::domain::text;
-use crate::workspace::git::Checkout;
+use crate::workspace::git::{self, Checkout};
+
+/// Maximum number of paths that are taken from git: a shared checkout has those of others among them.
+const MAX_FOUND_PATHS: usize = 1_000;
 
 /// Hand a task in: to review where one is due, else it is done.
 ///
-/// Needs the lease token or an explicit session id. Without --changed-path git's list since the claim is recorded.
+/// Needs the lease token or an explicit session id. What is submitted is recorded as git says in the working directory: branch,
+/// commit, what is not committed, and what changed since the claim. Of that, paths of other tasks that were worked on
+/// meanwhile are left to them, and what is in no task's paths is listed apart as unattributed; a task without paths owns
+/// everything else. With --changed-path the paths are as named.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finish {
@@ -36,6 +45,15 @@ pub struct Finish {
     pub changed_path: Vec<String>,
 }
 
+/// A task that was submitted.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FinishReply {
+    /// The task.
+    pub task: TaskView,
+    /// What was recorded.
+    pub submission: Option<AttemptView>,
+}
+
 impl Operation for Finish {
     const NAME: &'static str = "finish";
     const ALIASES: &'static [&'static str] = &["complete"];
@@ -44,31 +62,60 @@ impl Operation for Finish {
     const EXAMPLE: &'static str =
         "callboard finish core-auth --agent-id worker-a --lease-token TOKEN --summary \"sign-in works, 12 tests\"";
     type Call = Changer;
-    type Reply = TaskReply;
+    type Reply = FinishReply;
 
     fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
         // Where this process works, whatever the caller says of itself.
-        let Some(checkout) = Checkout::around(&here.settings().directory) else { return Ok(()) };
-        if self.changed_path.is_empty() {
-            // Whoever may not look is refused when it hands in, where a late result is kept and a repeated request known.
-            if let Some(head) = here.head_at_claim(&call.caller, self.module.name()) {
-                call.caller.facts.changed_paths = checkout.changed_since(&head, CHANGED_PATHS_MOST);
-            }
+        let directory = &here.settings().directory;
+        let facts = &mut call.caller.facts;
+        (facts.changed_paths, facts.submitted) = (Vec::new(), SubmittedTree::default());
+        facts.workspace = git::workspace(directory, &here.settings().host_name);
+        let directory = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+        let Some(checkout) = Checkout::around(&directory) else { return Ok(()) };
+        // Whoever may not look is refused when it submits, where a late result is kept and a repeated request known.
+        let base = here.work_base(&call.caller, self.module.name());
+        let project = here.project().ok();
+        let inside = project.as_deref().and_then(|project| project.strip_prefix(checkout.main_top()).ok());
+        let inside = inside.unwrap_or(Path::new(""));
+        let below = |paths: Vec<String>| paths.iter().map(|path| from_project(inside, path)).collect::<Vec<_>>();
+        let changed_since = |commit| below(checkout.changed_since(commit, MAX_FOUND_PATHS));
+        let facts = &mut call.caller.facts;
+        if let Some(claimed) = base.claimed.as_ref().filter(|_| self.changed_path.is_empty()) {
+            facts.changed_paths = changed_since(claimed);
         }
+        let uncommitted = checkout.uncommitted(MAX_FOUND_PATHS);
+        facts.submitted = SubmittedTree {
+            dirty: uncommitted.as_ref().map(|paths| !paths.is_empty()),
+            uncommitted_paths: below(uncommitted.unwrap_or_default()),
+            changed_since_last: base.submitted.as_ref().map(changed_since).unwrap_or_default(),
+            last_head: base.submitted,
+        };
         Ok(())
     }
 
-    fn run(&self, call: &Changer, app: &App) -> Result<Done<TaskReply>, Refused> {
+    fn run(&self, call: &Changer, app: &App) -> Result<Done<FinishReply>, Refused> {
         let summary = text::required("the summary", self.summary.as_str()).map_err(unread)?;
-        let found = &call.caller.facts.changed_paths;
-        let given = if self.changed_path.is_empty() { found } else { &self.changed_path };
-        let paths: Vec<String> = given.iter().map(|path| text::one_line(path)).collect();
+        let facts = &call.caller.facts;
+        let lines = |paths: &[String]| paths.iter().map(|path| text::one_line(path)).collect::<Vec<_>>();
+        let changed = match self.changed_path.is_empty() {
+            true => ChangedPaths::Found(lines(&facts.changed_paths)),
+            false => ChangedPaths::Named(lines(&self.changed_path)),
+        };
+        let work = SubmittedWork { changed, tree: facts.submitted.clone() };
         let module = self.module.name();
         call.commit_result(self, module, &summary, app, |turn| {
-            let task = turn.finish_task(module, &summary, paths)?;
-            TaskReply::of(turn, &task)
+            let task = turn.finish_task(module, &summary, work)?;
+            let submission = turn.look().submitted(&task)?;
+            Ok(Answer::done(FinishReply { task: turn.look().whole_task_view(&task)?, submission }))
         })
     }
+}
+
+/// A path of a checkout as it is from the project, which lies `inside` of that checkout.
+fn from_project(inside: &Path, path: &str) -> String {
+    let below = Path::new(path).strip_prefix(inside).ok().and_then(Path::to_str);
+    let up = || "../".repeat(inside.components().count()) + path;
+    text::one_line(&below.map_or_else(up, ToOwned::to_owned))
 }
 
 /// Give a task back before it is finished.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::conformance_signals as signals;
+use super::conformance_work as work;
 use super::contract::{
     Access, Kept, LeasesOf, Neighbour, OfferPlace, Offers, Request, ReviewFilter, ReviewPlace, SessionsOf, Store,
     TaskFilter, WorkOf,
@@ -18,6 +19,7 @@ use crate::domain::lease_clock::HostRecord;
 use crate::domain::profile::Profile;
 use crate::domain::rank;
 use crate::domain::session::{Ending, Session};
+use crate::domain::submission::Submission;
 use crate::domain::task::tests::open_task;
 use crate::domain::task::{Reservation, Returned, Task, TaskKey, TaskState, TaskTexts, WaitFor, Waiting};
 use crate::domain::time::{LeaseTime, Millis};
@@ -43,6 +45,7 @@ pub(crate) const CHECKS: &[Check] = &[
     edges,
     leases,
     attempts,
+    work::scopes_of_others,
     events,
     requests,
     signals::notices,
@@ -397,7 +400,9 @@ fn attempts(store: &mut dyn Store) {
         );
         assert_eq!(t.attempts(task, 1)?, [second]);
         let ended = Some((Millis(9), Outcome::Finished));
-        let done = Attempt { ended, summary: Some("s".to_owned()), changed_paths: vec!["p".to_owned()], ..first };
+        let submitted = Some(Submission { dirty: Some(true), ..Submission::default() });
+        let done =
+            Attempt { ended, summary: Some("s".to_owned()), changed_paths: vec!["p".to_owned()], submitted, ..first };
         t.update_attempt(&done)?;
         assert_eq!(t.attempt(done.key)?, Some(done));
         assert_eq!(t.tries(task)?, 1, "the other goes on");

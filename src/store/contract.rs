@@ -310,6 +310,11 @@ pub trait Attempts {
     fn attempts(&self, task: TaskKey, limit: usize) -> Kept<Vec<Attempt>>;
     /// How many attempts of a task were a try: [`Outcome::is_try`](crate::domain::attempt::Outcome::is_try).
     fn tries(&self, task: TaskKey) -> Kept<u32>;
+    /// The scopes of tasks other than `but` that were worked on at `since` or later: attempts that go on, and those that
+    /// ended last, at most `limit` tasks.
+    fn scopes_since(&self, but: TaskKey, since: Millis, limit: usize) -> Kept<Vec<Scope>>;
+    /// True when a task other than `but` was worked on at `since` or later, with scopes or without.
+    fn was_worked_on_since(&self, but: TaskKey, since: Millis) -> Kept<bool>;
     /// Adds a verdict on a task.
     fn add_verdict(&mut self, task: TaskKey, verdict: &Verdict) -> Kept<()>;
     /// The verdicts on a task, newest first.
@@ -324,7 +329,7 @@ pub trait Events {
     fn events(&self, after: u64, limit: usize) -> Kept<Vec<Event>>;
     /// The events about a task, newest first.
     fn events_about(&self, module: &Module, limit: usize) -> Kept<Vec<Event>>;
-    /// Removes the events up to this number, and their notices. Says how many events there were.
+    /// Removes the events up to this number, and those of their notices that are resolved. Says how many events there were.
     fn remove_events(&mut self, through: u64) -> Kept<u64>;
 }
 
@@ -341,8 +346,10 @@ pub struct NoticeFilter {
     pub priority: Option<u8>,
     /// Only what has an audience.
     pub notified: bool,
-    /// Only what is for one of these.
+    /// Only what is for one of these,
     pub audiences: Option<Vec<Audience>>,
+    /// and, where audiences are named, reviews that wait for one of these.
+    pub reserved_reviews: Vec<Audience>,
     /// Only what is unresolved.
     pub unresolved: bool,
 }
@@ -355,8 +362,6 @@ pub trait Notices {
     fn audiences(&self, prefix: &str, limit: usize) -> Kept<Vec<Audience>>;
     /// The number and kind of what is unresolved about a task, in order.
     fn unresolved_about(&self, module: &Module, limit: usize) -> Kept<Vec<(u64, EventKind)>>;
-    /// The first notice that is unresolved.
-    fn first_unresolved(&self) -> Kept<Option<Notice>>;
     /// Resolves a notice; false if it was resolved, or is not there.
     fn resolve(&mut self, seq: u64, resolved: Resolved) -> Kept<bool>;
 }

@@ -27,6 +27,7 @@ use crate::domain::lease_clock::HostRecord;
 use crate::domain::notice::{Notice, Resolved};
 use crate::domain::preflight::{Confirmed, Preflight};
 use crate::domain::question::{Question, QuestionEnd, QuestionId};
+use crate::domain::scope::Scope;
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskTexts};
 use crate::domain::time::{LeaseTime, Millis};
@@ -200,6 +201,8 @@ pass_on! {
         change update_attempt(attempt: &Attempt) -> ();
         look attempts(task: TaskKey, limit: usize) -> Vec<Attempt>;
         look tries(task: TaskKey) -> u32;
+        look scopes_since(but: TaskKey, since: Millis, limit: usize) -> Vec<Scope>;
+        look was_worked_on_since(but: TaskKey, since: Millis) -> bool;
         change add_verdict(task: TaskKey, verdict: &Verdict) -> ();
         look verdicts(task: TaskKey, limit: usize) -> Vec<Verdict>;
     }
@@ -213,7 +216,6 @@ pass_on! {
         look notices(filter: &NoticeFilter, after: u64, limit: usize) -> Vec<Notice>;
         look audiences(prefix: &str, limit: usize) -> Vec<Audience>;
         look unresolved_about(module: &Module, limit: usize) -> Vec<(u64, EventKind)>;
-        look first_unresolved() -> Option<Notice>;
         change resolve(seq: u64, resolved: Resolved) -> bool;
     }
     Cursors {

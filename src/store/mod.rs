@@ -7,6 +7,8 @@
 pub(crate) mod conformance;
 #[cfg(test)]
 mod conformance_signals;
+#[cfg(test)]
+mod conformance_work;
 pub mod contract;
 pub mod error;
 #[cfg(test)]

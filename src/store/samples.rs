@@ -191,5 +191,6 @@ pub(super) fn attempt(task: TaskKey, number: u32) -> Attempt {
         summary: None,
         changed_paths: Vec::new(),
         workspace: Workspace { path: "/a b".parse().ok(), ..Workspace::default() },
+        submitted: None,
     }
 }

@@ -134,6 +134,14 @@ impl Checkout {
         }
     }
 
+    /// The paths that are changed and not committed, untracked ones included; at most `limit`. None where git cannot say.
+    pub fn uncommitted(&self, limit: usize) -> Option<Vec<String>> {
+        let words = ["status", "--porcelain", "--no-renames", "--ignore-submodules=dirty", "-uall", "-z"];
+        let status = Inspection::of_content(&self.top)?.beginning(&words, ANSWER_LIMIT, TIME_LIMIT)?;
+        let paths = status.split('\0').filter_map(|entry| entry.get(3..)).filter(|path| !path.is_empty());
+        Some(paths.take(limit).map(ToOwned::to_owned).collect())
+    }
+
     /// The paths that changed in the working tree since `commit`, committed or not; at most `limit`. Empty where git cannot
     /// say.
     pub fn changed_since(&self, commit: &CommitId, limit: usize) -> Vec<String> {

@@ -264,8 +264,8 @@ fn what_is_lost_comes_from_the_newest_backup_and_the_archives() {
     let state = |module: &str| project.json(&["show", module])["task"]["state"].as_str().unwrap().to_owned();
     assert_eq!(
         (state("t3"), state("later"), state("never")),
-        ("review".into(), "draft".into(), "cancelled".into()),
-        "{repair} {pruned}"
+        ("done".into(), "draft".into(), "cancelled".into()),
+        "the archive tells of the approval: {repair} {pruned}"
     );
     assert_eq!(repair["new_generation"], true);
     project.must_be_sound();

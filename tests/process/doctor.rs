@@ -86,6 +86,28 @@ fn what_is_wrong_is_said_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn a_retention_that_is_not_met_is_named_with_what_holds_it() {
+    let project = Project::new();
+    project.ok(&["retention", "--max-rows", "20"]);
+    std::fs::write(project.plan("archive"), "in the way").unwrap();
+    for n in 0..200 {
+        project.run(&["notify", "--target", "workers", "--message", &format!("{n}")]);
+    }
+    let reply = project.json(&["doctor"]);
+    let said = message(&reply, "policy");
+    assert!(
+        said.contains("more than that, because no archive can be written") && said.contains("is no directory"),
+        "{said}"
+    );
+    assert!(checks(&reply).contains(&("retention policy".to_owned(), "warn".to_owned())), "{reply}");
+    std::fs::remove_file(project.plan("archive")).unwrap();
+    let said = message(&project.json(&["doctor"]), "policy");
+    assert!(said.ends_with("because no change has pruned them yet -> callboard prune-events --max-rows 20"), "{said}");
+    project.ok(&["prune-events", "--max-rows", "20"]);
+    assert!(!message(&project.json(&["doctor"]), "policy").contains("because"));
+}
+
+#[test]
 fn a_place_whose_locks_let_everybody_in_fails() {
     let project = Project::new().with_fault("FAULT_NO_LOCKS", 1);
     let run = project.run(&["doctor", "--json"]);

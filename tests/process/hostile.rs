@@ -132,6 +132,9 @@ fn facts_of_a_request_that_are_none_are_refused() {
         json!({"user": "a\u{1b}[2J"}),
         json!({"changed_paths": many}),
         json!({"tree": {"dirty": ["a\u{0}b"]}}),
+        json!({"submitted": {"uncommitted_paths": ["a\u{0}b"]}}),
+        json!({"submitted": {"changed_since_last": many}}),
+        json!({"submitted": {"last_head": "--output=/tmp/victim.txt"}}),
     ] {
         let claim = project.server().post(&owner, "claim", &json!({"module": "a", "agent_id": "w", "facts": facts}));
         assert_eq!((claim.status, claim.refusal().as_str()), (400, "usage"), "{facts}: {claim:?}");

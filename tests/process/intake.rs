@@ -232,3 +232,27 @@ fn an_export_of_beads_is_imported_with_dependencies_and_states() {
     assert_eq!((&shown("bd-1")["ready"], &shown("bd-1")["depends_on"][0]), (&false.into(), &"bd-3".into()));
     assert_eq!(project.json(&["intake", "--from", "issues.jsonl", "--format", "beads"])["unchanged"], 3);
 }
+
+#[test]
+fn paths_that_a_title_or_a_body_names_are_candidates() {
+    let project = Project::new();
+    write(&project, "src/auth/login.rs", "");
+    write(&project, "README.md", "");
+    let body = "Change `src/auth/login.rs`:12 and README.md, add src/auth/token.rs; see https://example.org/a/b.html and/or ../x.rs.";
+    let added = project.json(&["add-task", "sign-in", "--title", "Sign in (src/auth)", "--body", body]);
+    let expected = ["src/auth/**", "src/auth/login.rs", "README.md", "src/auth/token.rs"];
+    assert_eq!(added["task"]["candidate_owned_paths"], serde_json::json!(expected), "{added}");
+    assert_eq!(added["task"]["owned_paths"], serde_json::json!([]), "nothing is confirmed by it");
+    let owned =
+        project.json(&["add-task", "owned", "--title", "README.md and src/auth/login.rs", "--owned-paths", "src/**"]);
+    assert_eq!(owned["task"]["candidate_owned_paths"], serde_json::json!(["README.md"]), "what is owned is confirmed");
+    write(&project, "PLAN.md", "- [ ] Rework src/auth\n  In `src/auth/login.rs`.\n- [ ] Write docs\n");
+    project.ok(&["intake", "--from", "PLAN.md"]);
+    let shown = |module: &str| project.json(&["show", module])["task"]["candidate_owned_paths"].clone();
+    assert_eq!(shown("rework-src-auth"), serde_json::json!(["src/auth/**", "src/auth/login.rs"]));
+    assert_eq!(shown("write-docs"), serde_json::json!([]));
+    project.ok(&["init-agent", "--thread-key", "ann", "--max-tasks", "9"]);
+    for module in ["sign-in", "rework-src-auth"] {
+        project.ok(&["claim", module, "--agent-id", "ann"]);
+    }
+}

@@ -35,6 +35,7 @@ mod signals;
 mod snapshots;
 mod storm;
 mod strangers;
+mod submissions;
 mod tokens;
 mod unread;
 mod waiting;

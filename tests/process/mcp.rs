@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::project::{Project, may_run};
 
 /// A client of one server process.
-struct Client {
+pub struct Client {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -18,7 +18,7 @@ struct Client {
 }
 
 impl Client {
-    fn start(project: &Project, flags: &[&str]) -> Self {
+    pub fn start(project: &Project, flags: &[&str]) -> Self {
         let mut command = project.command(&[&["mcp"], flags].concat());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
@@ -38,14 +38,14 @@ impl Client {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": parameters}));
     }
 
-    fn begin(&mut self, method: &str, parameters: &Value) -> u64 {
+    pub fn begin(&mut self, method: &str, parameters: &Value) -> u64 {
         self.next += 1;
         let id = self.next;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": parameters}));
         id
     }
 
-    fn read(&mut self) -> Value {
+    pub fn read(&mut self) -> Value {
         let mut line = String::new();
         assert!(self.output.read_line(&mut line).unwrap() > 0, "the server has gone");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: nothing else is written: {line}"))
@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// Leaves as clients do: by closing the pipe.
-    fn leave(mut self) {
+    pub fn leave(mut self) {
         drop(self.input.take());
         assert!(self.child.wait().unwrap().success());
     }
@@ -251,15 +251,39 @@ fn hosts_get_an_entry_that_starts_it() {
     let project = Project::bare();
     project.ok(&["init", "--emit-mcp-config"]);
     let config: Value = serde_json::from_str(&project.page("mcp-host-config.json")).unwrap();
-    let entry = &config["mcpServers"]["callboard"];
+    // The folder is called prøjekt x.
+    let entry = &config["mcpServers"]["callboard-pr-jekt-x"];
     let arguments: Vec<&str> = entry["args"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     assert_eq!(arguments, ["mcp", "--project-root", project.root.to_str().unwrap()]);
     assert!(std::path::Path::new(entry["command"].as_str().unwrap()).is_absolute());
     for host in ["claude-code", "codex", "cursor", "vscode"] {
         let text = project.ok(&["mcp", "--print-config", host]);
-        assert!(text.contains(project.root.to_str().unwrap()) && text.contains("callboard"), "{host}: {text}");
+        assert!(
+            text.contains(project.root.to_str().unwrap()) && text.contains("callboard-pr-jekt-x"),
+            "{host}: {text}"
+        );
     }
     Client::start(&project, &arguments[1..]).leave();
+}
+
+#[test]
+fn the_entries_of_two_projects_do_not_overwrite_each_other() {
+    let project = Project::bare();
+    let names = ["shop", "shop-api"].map(|folder| {
+        std::fs::create_dir(project.root.join(folder)).unwrap();
+        let inside = |line: &[&str]| {
+            let output = project.command(line).current_dir(project.root.join(folder)).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        inside(&["init", "--emit-mcp-config"]);
+        let file = project.root.join(folder).join("project-plan/mcp-host-config.json");
+        let config: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let servers: Vec<String> = config["mcpServers"].as_object().unwrap().keys().cloned().collect();
+        assert!(inside(&["mcp", "--print-config", "codex"]).contains(&format!("[mcp_servers.{}]", servers[0])));
+        servers.concat()
+    });
+    assert_eq!(names, ["callboard-shop", "callboard-shop-api"]);
 }
 
 /// A program of the proving ground that `variable` names; without it the test is skipped loudly.

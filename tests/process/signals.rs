@@ -1,8 +1,11 @@
 //! Events, cursors, archives, questions and handoffs through the front door.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::project::Project;
+use crate::waiting::until_it_sleeps;
 
 /// The number in `next_since`, which has the generation before it.
 fn after(reply: &Value) -> u64 {
@@ -95,17 +98,87 @@ fn pruned_events_are_in_an_archive_that_is_checked() {
 }
 
 #[test]
-fn a_prune_stops_before_what_still_calls() {
+fn an_unresolved_notification_outlives_its_event() {
     let project = busy(3);
     project.ok(&["ask", "--question", "which?"]);
     project.ok(&["add-task", "t4", "--title", "T"]);
+    let before = project.json(&["notifications"]);
+    assert_eq!(before["notifications"][0]["kind"], "question");
     let pruned = project.json(&["prune-events", "--max-rows", "0"]);
-    assert_eq!((&pruned["pruned_through"], &pruned["stopped_by"]["kind"]), (&4.into(), &"question".into()));
+    assert_eq!(&pruned["pruned_through"], &6, "nothing stops it");
+    let after = project.json(&["notifications"]);
+    assert_eq!(after["notifications"], before["notifications"], "whole, as it was");
+    assert!(project.page("NOTIFICATIONS.md").contains("which?"));
+    project.must_be_sound();
+    project.ok(&["validate"]);
     project.ok(&["answer", "q-1", "--text", "this", "--as-human"]);
-    let pruned = project.json(&["prune-events", "--max-rows", "0"]);
-    // The answer calls whoever asked.
-    assert_eq!(pruned["stopped_by"]["kind"], "answered", "{pruned}");
-    assert_eq!(project.count("SELECT count(*) - 1 FROM archives"), 1);
+    let kinds = project.json(&["notifications"]);
+    assert_eq!(kinds["notifications"][0]["kind"], "answered", "it is resolved like any other: {kinds}");
+    project.ok(&["prune-events", "--max-rows", "0"]);
+    let resolved = "SELECT count(*) FROM notifications WHERE resolved_at IS NOT NULL";
+    assert_eq!(project.count(resolved), 0, "what is resolved goes with the next prune");
+    let copy = project.root.join("copy.db");
+    project.ok(&["backup", copy.to_str().unwrap()]);
+    project.ok(&["validate"]);
+}
+
+#[test]
+fn a_review_that_nobody_takes_does_not_keep_history_for_ever() {
+    let project = Project::new();
+    project.ok(&["retention", "--max-rows", "100"]);
+    project.ok(&["init-agent", "--thread-key", "ann"]);
+    project.ok(&["add-task", "a", "--title", "A", "--review", "required"]);
+    let claimed = project.json(&["claim", "a", "--agent-id", "ann"]);
+    let token = claimed["lease"]["token"].as_str().unwrap();
+    project.ok(&["finish", "a", "--agent-id", "ann", "--lease-token", token, "--summary", "s"]);
+    project.import(420);
+    // Each change of a known task is an event.
+    project.import_with(420, |_| ",\"priority\":1".to_owned());
+    project.ok(&["intake", "--from", "plan.jsonl", "--update"]);
+    project.ok(&["add-task", "z", "--title", "Z"]);
+    let kept = project.count("SELECT count(*) FROM events");
+    assert!(kept <= 100 + 100 + 32, "{kept}");
+    assert_eq!(project.json(&["notifications", "--target", "reviewers"])["notifications"][0]["kind"], "review_ready");
+    let checks = project.json(&["doctor"]);
+    let policy = checks["checks"].as_array().unwrap().iter().find(|check| check["name"] == "policy").unwrap();
+    assert_eq!(policy["status"], "ok", "{policy}");
+    project.must_be_sound();
+}
+
+#[test]
+fn a_review_that_is_reserved_is_shown_to_reviewers_of_its_agents_specialty() {
+    let project = Project::new();
+    project.ok(&["init-agent", "--thread-key", "ann"]);
+    for (key, specialty) in [("rita", "rust"), ("dora", "docs")] {
+        project.ok(&["init-agent", "--thread-key", key, "--role", "reviewer", "--specialty", specialty]);
+    }
+    let wait = ["notifications", "--target", "reviewers:docs", "--watch-seconds", "120", "--json"];
+    let waiter = project.command(&wait).stdout(Stdio::piped()).spawn().unwrap();
+    until_it_sleeps(&waiter);
+    for (task, reviewer) in [("a", "rita"), ("b", "dora")] {
+        project.ok(&["add-task", task, "--title", task, "--reviewer-id", reviewer]);
+        let claimed = project.json(&["claim", task, "--agent-id", "ann"]);
+        let token = claimed["lease"]["token"].as_str().unwrap();
+        project.ok(&["finish", task, "--agent-id", "ann", "--lease-token", token, "--summary", "s"]);
+    }
+    let woken: Value = serde_json::from_slice(&waiter.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(woken["notifications"][0]["reserved_for"], "dora", "it wakes who waits for it: {woken}");
+    project.ok(&["notify", "--target", "agent:rita", "--message", "only for her"]);
+    let listed = |target: &str, more: &[&str]| {
+        let reply = project.json(&[&["notifications", "--target", target], more].concat());
+        let list = reply["notifications"].as_array().unwrap().iter();
+        list.map(|one| format!("{} {} {}", one["kind"], one["module"], one["reserved_for"]).replace('"', ""))
+            .collect::<Vec<_>>()
+    };
+    let ready = ["--kind", "review-ready"];
+    assert_eq!(listed("reviewers:rust", &ready), ["review_ready a rita"]);
+    assert_eq!(listed("reviewers:rust", &[]), ["review_ready a rita"], "and no message");
+    assert_eq!(listed("reviewers:docs", &ready), ["review_ready b dora"]);
+    assert_eq!(listed("reviewers", &ready), ["review_ready a rita", "review_ready b dora"]);
+    assert_eq!(listed("agent:rita", &ready), ["review_ready a null"], "her own is not marked");
+    assert_eq!(listed("workers:rust", &[]), [""; 0]);
+    let text = project.ok(&["notifications", "--target", "reviewers:rust"]);
+    assert!(text.contains("reserved for rita"), "{text}");
 }
 
 #[test]

@@ -189,6 +189,7 @@ fn work_goes_round() {
             owned_paths: src/parser/**
             review: required
             attempts: 1
+            changed_paths: src/parser/a.rs
         "#]],
     );
     check(
@@ -248,25 +249,26 @@ fn work_goes_round() {
         "claim-next --agent-id ann --json",
         &expect![[r#"
             exit 0
-            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":1,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"acknowledge_command":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
+            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":1,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"acknowledge_command":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"unattributed_paths":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"submitted":{"base":null,"branch":null,"head":null,"dirty":null,"uncommitted_paths":[],"since_last":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
         "#]],
     );
     check(
         &project,
         "history parser",
         &expect![[r#"
-        exit 0
-        module: parser
-        attempt 2: ann from 2027-01-15T08:00:00Z, not ended
-        attempt 1: ann from 2027-01-15T08:00:00Z, finished 2027-01-15T08:00:00Z: done
-        verdict: attempt 1, changes_requested by ben: tests
-        SEQ  AT                    EVENT              BY   DATA
-        9    2027-01-15T08:00:00Z  claimed            ann  {"attempt":2,"epoch":5,"taken_over_from":null}
-        8    2027-01-15T08:00:00Z  changes_requested  ben  {"attempt":1,"notes":"tests"}
-        7    2027-01-15T08:00:00Z  review_started     ben  {"attempt":1}
-        6    2027-01-15T08:00:00Z  review_ready       ann  {"agent_id":"ann","attempt":1}
-        5    2027-01-15T08:00:00Z  claimed            ann  {"attempt":1,"epoch":1,"taken_over_from":null}
-    "#]],
+            exit 0
+            module: parser
+            attempt 2: ann from 2027-01-15T08:00:00Z, not ended
+            attempt 1: ann from 2027-01-15T08:00:00Z, finished 2027-01-15T08:00:00Z: done
+            changed_paths: src/parser/a.rs
+            verdict: attempt 1, changes_requested by ben: tests
+            SEQ  AT                    EVENT              BY   DATA
+            9    2027-01-15T08:00:00Z  claimed            ann  {"attempt":2,"epoch":5,"taken_over_from":null}
+            8    2027-01-15T08:00:00Z  changes_requested  ben  {"attempt":1,"notes":"tests"}
+            7    2027-01-15T08:00:00Z  review_started     ben  {"attempt":1}
+            6    2027-01-15T08:00:00Z  review_ready       ann  {"agent_id":"ann","attempt":1}
+            5    2027-01-15T08:00:00Z  claimed            ann  {"attempt":1,"epoch":1,"taken_over_from":null}
+        "#]],
     );
 }
 

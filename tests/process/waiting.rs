@@ -29,7 +29,7 @@ fn waiting(project: &Project, line: &str) -> Child {
 }
 
 /// Waits until the process sleeps on its first look: until then it has looked and armed.
-fn until_it_sleeps(child: &Child) {
+pub fn until_it_sleeps(child: &Child) {
     let path = format!("/proc/{}/task", child.id());
     for _ in 0..2_000 {
         // The thread that listens for changes is the sign that the watch is armed.

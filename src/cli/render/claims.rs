@@ -3,9 +3,8 @@
 use super::page::{Page, Render, when};
 use crate::board::mutation::Outcome;
 use crate::board::unread::LostLease;
-use crate::board::views::{ClaimView, LeaseView, WaitingOn};
-use crate::domain::id::HostName;
-use crate::domain::text;
+use crate::board::views::{AttemptView, ClaimView, LeaseView, WaitingOn};
+use crate::domain::id::{CommitId, HostName};
 use crate::domain::workspace::Workspace;
 
 impl Render for ClaimView {
@@ -43,7 +42,7 @@ impl Render for ClaimView {
             page.field("handed in by", &submission.agent_id);
             page.field("attempt", submission.attempt);
             page.field("summary", submission.summary.as_deref().unwrap_or_default());
-            page.list("changed_paths", &submission.changed_paths);
+            self::submission(submission, page);
         }
         if let Some(lies) = self.workspace.as_ref().and_then(workspace) {
             page.field("workspace", lies);
@@ -70,6 +69,34 @@ pub(super) fn lost(list: &[LostLease], page: &mut Page) {
     }
 }
 
+/// What was submitted: at which commit, and what was changed.
+pub(super) fn submission(submission: &AttemptView, page: &mut Page) {
+    if let Some(submitted) = &submission.submitted {
+        if let Some(head) = &submitted.head {
+            let branch = submitted.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+            let base = submitted.base.as_ref().map(|base| format!(", from base {}", short(base))).unwrap_or_default();
+            page.field("submitted", format!("{}{branch}{base}", short(head)));
+        }
+        page.list("not committed", &submitted.uncommitted_paths);
+    }
+    page.list("changed_paths", &submission.changed_paths);
+    page.list("unattributed_paths", &submission.unattributed_paths);
+    let since = submission.submitted.as_ref().and_then(|submitted| Some((submitted.since_last.as_ref()?, submitted)));
+    if let Some((last, submitted)) = since {
+        let head = submitted.head.as_ref().map_or("?", short);
+        let words = match (&last.paths[..], last.dirty) {
+            ([], _) => "nothing".to_owned(),
+            (paths, Some(true)) => format!("{}; part of it may be what was not committed then", paths.join(", ")),
+            (paths, _) => paths.join(", "),
+        };
+        page.field(&format!("since attempt {} ({} to {head})", last.attempt, short(&last.head)), words);
+    }
+}
+
+fn short(commit: &CommitId) -> &str {
+    commit.as_str().get(..12).unwrap_or(commit.as_str())
+}
+
 /// A lease as its holder needs it.
 pub(super) fn held(lease: &LeaseView, page: &mut Page) {
     page.maybe("lease_token", lease.token.as_ref());
@@ -82,7 +109,7 @@ fn workspace(workspace: &Workspace) -> Option<String> {
     let path = workspace.path.as_ref()?;
     let host = workspace.host.as_ref().map_or("?", HostName::as_str);
     let branch = workspace.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
-    let head = workspace.head.as_ref().map(|head| format!(" at {}", text::cut(head.as_str(), 12))).unwrap_or_default();
+    let head = workspace.head.as_ref().map(|head| format!(" at {}", short(head))).unwrap_or_default();
     Some(format!("{host}:{path}{branch}{head}"))
 }
 

@@ -30,11 +30,15 @@ pub(super) fn whole(event: &EventView) -> String {
         EventKind::Stalled => list("what"),
         _ => words("reason").or_else(|| words("notes")).map(ToOwned::to_owned),
     };
-    own.filter(|own| !own.is_empty()).unwrap_or_else(|| {
+    let own = own.filter(|own| !own.is_empty()).unwrap_or_else(|| {
         let facts = event.data.iter().filter(|(_, value)| !value.is_null());
         let facts: Vec<String> = facts.map(|(key, value)| format!("{key} {value}")).collect();
         facts.join(", ").replace('"', "")
-    })
+    });
+    match &event.reserved_for {
+        Some(agent) => format!("reserved for {agent}; {own}"),
+        None => own,
+    }
 }
 
 /// The same in a few words.

@@ -9,14 +9,6 @@ impl Render for PruneReply {
         page.field("pruned", self.pruned);
         page.maybe("archive", self.archive.as_ref().map(|archive| &archive.name));
         page.field("pruned_through", self.pruned_through);
-        if let Some(open) = &self.stopped_by {
-            let about = open.module.as_ref().map(|module| format!(" about {module}")).unwrap_or_default();
-            let whom = open.audience.as_deref().unwrap_or("somebody");
-            page.field(
-                "stopped_by",
-                format!("event {}, {}{about}, which {whom} has not dealt with", open.seq, open.kind),
-            );
-        }
     }
 }
 

@@ -135,6 +135,7 @@ impl Render for History {
             let words =
                 format!("{} from {}, {end}{}", attempt.agent_id, when(attempt.started_at), summary.unwrap_or_default());
             page.field(&format!("attempt {}", attempt.attempt), words);
+            super::claims::submission(attempt, page);
         }
         for verdict in &self.verdicts {
             let notes = text::cut(&verdict.notes, 200);

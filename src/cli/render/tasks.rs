@@ -8,6 +8,7 @@ use crate::domain::task::TaskState;
 use crate::domain::text;
 use crate::ops::lists::{OffersReply, ShowReply, TasksReply};
 use crate::ops::tasks::{CancelReply, TaskReply};
+use crate::ops::work::FinishReply;
 
 /// A title in a table: the rest is in `show`.
 const TITLE_SHOWN: usize = 48;
@@ -83,6 +84,15 @@ pub(super) fn table(tasks: &[TaskView], page: &mut Page, empty: &str, go_on: imp
 impl Render for TaskReply {
     fn render(&self, _: Outcome, page: &mut Page) {
         task(&self.task, page);
+    }
+}
+
+impl Render for FinishReply {
+    fn render(&self, _: Outcome, page: &mut Page) {
+        task(&self.task, page);
+        if let Some(submission) = &self.submission {
+            super::claims::submission(submission, page);
+        }
     }
 }
 

@@ -35,7 +35,9 @@ function attempt(one) {
     when(one.ended_at),
     one.outcome ? ` · ${one.outcome.replaceAll("_", " ")}` : "",
     one.summary ? make("div", {}, one.summary) : null,
+    one.submitted?.head ? make("div", { class: "quiet" }, `${one.submitted.branch ?? "no branch"} at ${one.submitted.head.slice(0, 12)}${one.submitted.dirty ? ", not all committed" : ""}`) : null,
     one.changed_paths.length ? make("div", { class: "quiet" }, one.changed_paths.join(", ")) : null,
+    one.unattributed_paths?.length ? make("div", { class: "quiet" }, `In no task's paths: ${one.unattributed_paths.join(", ")}`) : null,
   );
 }
 

@@ -122,8 +122,8 @@ const QUERIES: &[(Rule, &str)] = &[
     ),
     (
         Rule::Notices,
-        "SELECT 'event ' || n.seq, 'a notification without an event' FROM notifications n \
-         WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = n.seq) LIMIT ?1",
+        "SELECT 'event ' || n.seq, 'a notification without an event' FROM notifications n, board b \
+         WHERE n.seq > b.pruned_through AND NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = n.seq) LIMIT ?1",
     ),
     (
         Rule::Notices,

@@ -30,6 +30,12 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Read<T>
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| damaged(column, error))
 }
 
+/// A JSON value, or nothing.
+pub(super) fn maybe_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Read<Option<T>> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(|text| serde_json::from_str(text).map_err(|error| damaged(column, error))).transpose()
+}
+
 /// A number that is never negative.
 pub(super) fn count<T: TryFrom<i64, Error: Display>>(row: &Row<'_>, column: usize) -> Read<T> {
     T::try_from(row.get::<_, i64>(column)?).map_err(|error| damaged(column, error))

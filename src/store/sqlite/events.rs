@@ -15,11 +15,12 @@ const APPEND: &str = "INSERT INTO events (seq, at, kind, source, module, actor, 
 const AFTER: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data \
      FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
-const POST: &str = "INSERT INTO notifications (seq, audience, kind, module) VALUES (?1, ?2, ?3, ?4)";
+const POST: &str = "INSERT INTO notifications (seq, at, kind, source, module, actor, session, board_revision, audience, \
+     priority, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 const REMOVE: &str = "DELETE FROM events WHERE seq <= ?1";
 
-const REMOVE_NOTICES: &str = "DELETE FROM notifications WHERE seq <= ?1";
+const REMOVE_NOTICES: &str = "DELETE FROM notifications WHERE seq <= ?1 AND resolved_at IS NOT NULL";
 
 const ABOUT: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data \
      FROM events WHERE module = ?1 ORDER BY seq DESC LIMIT ?2";
@@ -43,6 +44,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 
 impl Events for SqliteTransaction<'_> {
     fn append_event(&mut self, event: &Event) -> Kept<()> {
+        let data = to_json(&event.data);
         let values = params![
             number(event.seq),
             event.at.0,
@@ -54,13 +56,10 @@ impl Events for SqliteTransaction<'_> {
             number(event.board_revision),
             event.audience.as_ref().map(ToString::to_string),
             event.priority,
-            to_json(&event.data),
+            data,
         ];
         self.change_one("an event", APPEND, values)?;
-        let Some(audience) = &event.audience else { return Ok(()) };
-        let module = event.module.as_ref().map(Module::as_str);
-        let values = params![number(event.seq), audience.to_string(), event.kind.as_str(), module];
-        self.change_one("a notice", POST, values)
+        if event.audience.is_some() { self.change_one("a notice", POST, values) } else { Ok(()) }
     }
 
     fn events(&self, after: u64, most: usize) -> Kept<Vec<Event>> {

@@ -93,10 +93,16 @@ const STEPS: &[&str] = &[
     "DELETE FROM events WHERE seq < (SELECT max(e.seq) FROM events e WHERE NOT EXISTS (SELECT 1 FROM events b WHERE b.seq = e.seq - 1))",
     "UPDATE board SET pruned_through = coalesce((SELECT min(seq) - 1 FROM events), event_seq) \
      WHERE pruned_through <> coalesce((SELECT min(seq) - 1 FROM events), event_seq)",
-    "DELETE FROM notifications WHERE seq NOT IN (SELECT seq FROM events)",
-    "INSERT INTO notifications (seq, audience, kind, module, resolved_at, resolution) \
-     SELECT seq, audience, kind, module, at, 'expired' FROM events e WHERE audience IS NOT NULL \
-     AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.seq = e.seq)",
+    // What is unresolved outlives its event, as after a prune.
+    "DELETE FROM notifications WHERE CASE WHEN seq > (SELECT pruned_through FROM board) \
+     THEN seq NOT IN (SELECT seq FROM events) ELSE resolved_at IS NOT NULL END",
+    "INSERT INTO notifications (seq, at, kind, source, module, actor, session, board_revision, audience, priority, data, \
+     resolved_at, resolution) SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data, \
+     at, 'expired' FROM events e WHERE audience IS NOT NULL AND NOT EXISTS (SELECT 1 FROM notifications n WHERE n.seq = e.seq)",
+    // A board of an older format that was salvaged has less of them.
+    "UPDATE notifications SET (at, source, actor, session, board_revision, priority, data) = (SELECT e.at, e.source, e.actor, \
+     e.session, e.board_revision, e.priority, e.data FROM events e WHERE e.seq = notifications.seq) \
+     WHERE at = 0 AND seq IN (SELECT seq FROM events)",
     // What calls for something that is over.
     "UPDATE notifications SET resolved_at = (SELECT wall FROM board), resolution = 'expired' WHERE resolved_at IS NULL \
      AND kind = 'question' AND seq NOT IN (SELECT event FROM questions WHERE status = 'open')",
@@ -170,11 +176,12 @@ impl SqliteTransaction<'_> {
         Ok(mended)
     }
 
-    /// The events that go with everything before a hole, and what of it still called.
+    /// The events that go with everything before a hole, and how many notifications outlive theirs.
     fn before_a_hole(&self) -> Kept<Option<Finding>> {
         let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
-        let (events, calls) = self.one(BEFORE_A_HOLE, [], counts)?.unwrap_or_default();
-        let detail = format!("{events} before a hole are taken out; {calls} of them still called");
+        let (events, unresolved) = self.one(BEFORE_A_HOLE, [], counts)?.unwrap_or_default();
+        let detail =
+            format!("{events} before a hole are taken out; {unresolved} unresolved notifications of them stay");
         Ok((events > 0).then(|| Finding::new(Rule::Events, "events", detail)))
     }
 }

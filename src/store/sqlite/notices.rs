@@ -11,48 +11,78 @@ use crate::domain::notice::{Notice, Resolution, Resolved};
 use crate::domain::time::Millis;
 use crate::store::contract::{Kept, NoticeFilter, Notices};
 
-/// A list of notices from `$from`, which says where they are found and has `?1` for the number after which it begins and
-/// `?8` for an audience; then what the index does not know.
+/// A list of notices whose content is in the rows of `$row`, found by `$from`, which has `?1` for the number after which it
+/// begins and `?8` for an audience; then what the index does not know. A notification has all of its event in its own row,
+/// because the event may be in an archive by now.
 macro_rules! list {
-    ($from:literal) => {
+    ($row:literal, $from:literal) => {
         concat!(
-            "SELECT e.seq, e.at, e.kind, e.source, e.module, e.actor, e.session, e.board_revision, e.audience, \
-             e.priority, e.data, n.resolved_at, n.resolved_by, n.resolution FROM ",
+            "SELECT ",
+            $row,
+            ".seq, ",
+            $row,
+            ".at, ",
+            $row,
+            ".kind, ",
+            $row,
+            ".source, ",
+            $row,
+            ".module, ",
+            $row,
+            ".actor, ",
+            $row,
+            ".session, ",
+            $row,
+            ".board_revision, ",
+            $row,
+            ".audience, ",
+            $row,
+            ".priority, ",
+            $row,
+            ".data, n.resolved_at, n.resolved_by, n.resolution FROM ",
             $from,
-            " AND (?3 IS NULL OR e.source = ?3) AND (?4 IS NULL OR e.module = ?4) AND (?5 IS NULL OR e.kind = ?5) \
-             AND (?6 IS NULL OR e.priority <= ?6) AND (?7 = 0 OR n.seq IS NOT NULL) \
-             AND (?8 IS NULL OR n.audience = ?8) ORDER BY e.seq LIMIT ?2"
+            " AND (?3 IS NULL OR ",
+            $row,
+            ".source = ?3) AND (?4 IS NULL OR ",
+            $row,
+            ".module = ?4) \
+             AND (?5 IS NULL OR ",
+            $row,
+            ".kind = ?5) AND (?6 IS NULL OR ",
+            $row,
+            ".priority <= ?6) \
+             AND (?7 = 0 OR n.seq IS NOT NULL) AND (?8 IS NULL OR n.audience = ?8) ORDER BY ",
+            $row,
+            ".seq LIMIT ?2"
         )
     };
 }
 
-const ALL: &str = list!("events e LEFT JOIN notifications n ON n.seq = e.seq WHERE e.seq > ?1");
+const ALL: &str = list!("e", "events e LEFT JOIN notifications n ON n.seq = e.seq WHERE e.seq > ?1");
 
 const OF_TASK: &str = list!(
+    "e",
     "events e INDEXED BY events_by_module LEFT JOIN notifications n ON n.seq = e.seq \
      WHERE e.module = ?4 AND e.module IS NOT NULL AND e.seq > ?1"
 );
 
 const OF_SOURCE: &str = list!(
+    "e",
     "events e INDEXED BY events_by_source LEFT JOIN notifications n ON n.seq = e.seq \
      WHERE e.source = ?3 AND e.source <> 'mutation' AND e.seq > ?1"
 );
 
-const NOTIFIED: &str = list!("notifications n CROSS JOIN events e ON e.seq = n.seq WHERE n.seq > ?1");
+const NOTIFIED: &str = list!("n", "notifications n WHERE n.seq > ?1");
 
-const OF_AUDIENCE: &str = list!(
-    "notifications n INDEXED BY notifications_by_audience CROSS JOIN events e ON e.seq = n.seq \
-     WHERE n.audience = ?8 AND n.seq > ?1"
-);
+const OF_AUDIENCE: &str =
+    list!("n", "notifications n INDEXED BY notifications_by_audience WHERE n.audience = ?8 AND n.seq > ?1");
 
-const UNRESOLVED: &str = list!(
-    "notifications n INDEXED BY open_notifications CROSS JOIN events e ON e.seq = n.seq \
-     WHERE n.resolved_at IS NULL AND n.seq > ?1"
-);
+const UNRESOLVED: &str =
+    list!("n", "notifications n INDEXED BY open_notifications WHERE n.resolved_at IS NULL AND n.seq > ?1");
 
 const UNRESOLVED_OF_AUDIENCE: &str = list!(
-    "notifications n INDEXED BY open_by_audience CROSS JOIN events e ON e.seq = n.seq \
-     WHERE n.resolved_at IS NULL AND n.audience = ?8 AND n.seq > ?1"
+    "n",
+    "notifications n INDEXED BY open_by_audience WHERE n.resolved_at IS NULL AND n.audience = ?8 AND n.seq > ?1"
 );
 
 /// One audience at a time: there are few, and many notices of each.
@@ -113,6 +143,12 @@ impl Notices for SqliteTransaction<'_> {
         for audience in audiences {
             found.extend(self.list(sql, filter, Some(audience), after, most)?);
         }
+        if filter.kind.is_none_or(|kind| kind == EventKind::ReviewReady) {
+            let reviews = NoticeFilter { kind: Some(EventKind::ReviewReady), ..filter.clone() };
+            for audience in filter.reserved_reviews.iter().filter(|reserved| !audiences.contains(reserved)) {
+                found.extend(self.list(sql, &reviews, Some(audience), after, most)?);
+            }
+        }
         found.sort_by_key(|notice| notice.event.seq);
         found.truncate(most);
         Ok(found)
@@ -137,11 +173,6 @@ impl Notices for SqliteTransaction<'_> {
 
     fn unresolved_about(&self, module: &Module, most: usize) -> Kept<Vec<(u64, EventKind)>> {
         self.all(ABOUT, params![module.as_str(), limit(most)], |row| Ok((count(row, 0)?, word(row, 1)?)))
-    }
-
-    fn first_unresolved(&self) -> Kept<Option<Notice>> {
-        let filter = NoticeFilter { unresolved: true, ..NoticeFilter::default() };
-        Ok(self.list(UNRESOLVED, &filter, None, 0, 1)?.pop())
     }
 
     fn resolve(&mut self, seq: u64, resolved: Resolved) -> Kept<bool> {

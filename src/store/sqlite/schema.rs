@@ -34,6 +34,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { change: Change::Additive, sql: include_str!("format_2.sql") },
     Migration { change: Change::Additive, sql: include_str!("format_3.sql") },
     Migration { change: Change::Additive, sql: include_str!("format_4.sql") },
+    Migration { change: Change::Additive, sql: include_str!("format_5.sql") },
 ];
 
 /// The format of the database behind `connection`. Refuses a file that is not a board.
@@ -169,6 +170,21 @@ mod tests {
         migrate(&connection, STEPS, backup).expect("from 1 to 2");
         assert_eq!(backed_up, Some(1));
         assert_eq!(format(&connection).expect("a board"), 2);
+    }
+
+    #[test]
+    fn a_notification_of_an_older_board_becomes_a_row_of_its_own() {
+        let connection = Connection::open_in_memory().expect("memory");
+        adopt(&connection).expect("empty");
+        migrate(&connection, &MIGRATIONS[..4], |_| Ok(())).expect("format 4");
+        let rows = "INSERT INTO events VALUES (7, 5, 'question', 'mutation', 'm', 'ann', 's-1', 3, 'humans', 1, '{\"a\":1}'); \
+                    INSERT INTO notifications (seq, audience, kind, module) VALUES (7, 'humans', 'question', 'm')";
+        connection.execute_batch(rows).expect("written");
+        migrate(&connection, MIGRATIONS, |_| Ok(())).expect("to this format");
+        let whole = "SELECT count(*) FROM notifications n JOIN events e ON n.seq = e.seq AND n.at = e.at AND n.source = e.source \
+                     AND n.actor = e.actor AND n.session = e.session AND n.board_revision = e.board_revision \
+                     AND n.priority = e.priority AND n.data = e.data";
+        assert_eq!(connection.query_row(whole, [], |row| row.get::<_, i64>(0)).expect("read"), 1);
     }
 
     #[test]

@@ -96,6 +96,7 @@ const TABLES: &[Table] = &[
         defaults: &[
             "UPDATE attempts SET workspace = '{}' WHERE key = CAST(?1 AS INTEGER)",
             "UPDATE attempts SET changed_paths = '[]' WHERE key = CAST(?1 AS INTEGER)",
+            "UPDATE attempts SET submitted = NULL WHERE key = CAST(?1 AS INTEGER)",
             "UPDATE attempts SET outcome = 'lost' WHERE key = CAST(?1 AS INTEGER) AND ended_at IS NOT NULL",
         ],
         remove: "DELETE FROM attempts WHERE key = CAST(?1 AS INTEGER)",
@@ -152,6 +153,27 @@ const TABLES: &[Table] = &[
         read: |t, key| Ok(t.cursor(&parsed(key)?)?.is_some()),
         defaults: &[],
         remove: "DELETE FROM cursors WHERE id = ?1",
+    },
+    Table {
+        name: "notifications",
+        keys: "SELECT printf('%020d', seq) FROM notifications WHERE printf('%020d', seq) > ?1 ORDER BY 1 LIMIT ?2",
+        read: |t, key| {
+            let seq = u64::try_from(number(key)?).map_err(|error| StoreError::Damaged(error.to_string().into()))?;
+            let filter = NoticeFilter { notified: true, ..NoticeFilter::default() };
+            Ok(!t.notices(&filter, seq.saturating_sub(1), 1)?.is_empty())
+        },
+        defaults: &[
+            "UPDATE notifications SET data = '{}' WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET module = NULL WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET session = NULL WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET source = 'mutation' WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET priority = 2 WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET kind = 'message' WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET audience = 'humans' WHERE seq = CAST(?1 AS INTEGER)",
+            "UPDATE notifications SET resolution = 'expired', resolved_by = NULL \
+             WHERE seq = CAST(?1 AS INTEGER) AND resolved_at IS NOT NULL",
+        ],
+        remove: "DELETE FROM notifications WHERE seq = CAST(?1 AS INTEGER)",
     },
 ];
 
