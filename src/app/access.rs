@@ -46,6 +46,15 @@ pub struct App {
     pub(super) group: RefCell<Option<Group>>,
 }
 
+/// What becomes of the pages after a commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PagesAfter {
+    /// They show it.
+    Rendered,
+    /// They stay as they are, until something else is committed.
+    Left,
+}
+
 /// Names from the system's randomness.
 struct Draw<'a>(&'a Entropy);
 
@@ -95,6 +104,24 @@ impl App {
         order: &Order,
         work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
     ) -> Result<Changed<T>, Refused> {
+        self.commit_with(order, PagesAfter::Rendered, work)
+    }
+
+    /// Commits `work` and leaves the pages as they are, for a check that found something in them: its caller wants to see it.
+    pub fn commit_unrendered<T: Serialize + DeserializeOwned>(
+        &self,
+        order: &Order,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Changed<T>, Refused> {
+        self.commit_with(order, PagesAfter::Left, work)
+    }
+
+    fn commit_with<T: Serialize + DeserializeOwned>(
+        &self,
+        order: &Order,
+        pages: PagesAfter,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+    ) -> Result<Changed<T>, Refused> {
         let host = self.host().map_err(unread)?;
         let request_id = self.request_id(order).map_err(unread)?;
         if self.is_together() {
@@ -108,7 +135,7 @@ impl App {
             let whole = Self::whole(order, request_id.clone(), moment);
             let showing = |transaction: &dyn Transaction, committed: &Committed<T>| {
                 // Somebody who waits for the lock shows what comes of both.
-                if Self::pages_are_due(&place, committed) && !held.is_waited_for() {
+                if pages == PagesAfter::Rendered && Self::pages_are_due(&place, committed) && !held.is_waited_for() {
                     let picture = self.picture_in(transaction, &place, &host).ok();
                     first = picture.and_then(|picture| Drawing::begin(picture, self.templates(&place)));
                 }
@@ -126,7 +153,7 @@ impl App {
         };
         let mut warnings = committed.warnings.clone();
         warnings.extend(place.copy_warning());
-        let behind = self.show(&place, &host, &committed, first, &mut warnings);
+        let behind = pages == PagesAfter::Rendered && self.show(&place, &host, &committed, first, &mut warnings);
         self.prune_if_overfull(committed.overfull, &mut warnings);
         let Committed { answer, revision, replayed, refusal, .. } = committed;
         if let Some(refusal) = refusal {

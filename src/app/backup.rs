@@ -3,7 +3,9 @@
 //! **Invariants.** A copy says that it is one. What is put in place of a database is whole and durable before it gets the
 //! name, and what was there is kept beside it: nothing here can lose anything.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use super::access::{App, unread};
 use super::error::refusal;
+use super::leftovers;
 use super::locate::DATABASE;
 use super::locks::Held;
 use super::order::Order;
@@ -24,9 +27,10 @@ use crate::domain::board::Board;
 use crate::domain::event::EventKind;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::time::Millis;
+use crate::platform::deadline::Deadline;
 use crate::platform::error::PlatformError;
 use crate::platform::file::{self, Durability};
-use crate::platform::file_lock::Share;
+use crate::platform::file_lock::{self, Share};
 use crate::platform::host::Host;
 use crate::store::StoreError;
 use crate::store::sqlite::{SqliteStore, copies};
@@ -79,9 +83,13 @@ impl App {
         let host = self.host().map_err(unread)?;
         let target = self.settings.directory.join(target);
         refuse_existing(&target).map_err(unread)?;
-        let drafted = beside(&target, &self.nonce().map_err(unread)?);
-        let (place, held) = self.locked_to_read(&host).map_err(unread)?;
+        let nonce = self.nonce().map_err(unread)?;
+        let directory = target.parent().unwrap_or(&target).to_owned();
+        let (place, held) = self.locked_to_back_up(&directory, &host).map_err(unread)?;
+        let drafted = leftovers::draft_of(&target, &place, &nonce);
         let copied = self.store(&place, &held).and_then(|store| Ok(store.copy_into(&drafted)?));
+        // From now on this says that somebody uses it. Where files cannot be locked nobody takes it away either.
+        let in_use = file_lock::acquire_alone(&drafted, Deadline::after(Duration::ZERO));
         drop(held);
         let settled = copied.and_then(|()| {
             // A copy may lie where nobody else was meant to read the board.
@@ -93,7 +101,10 @@ impl App {
             })?;
             Ok(board)
         });
-        let board = settled.inspect_err(|_| drop(file::remove(&drafted))).map_err(unread)?;
+        // It has its own name by now, or was not made: what is left is its journal.
+        leftovers::remove_database(&drafted);
+        drop(in_use);
+        let board = settled.map_err(unread)?;
         let path = target.to_string_lossy().into_owned();
         let at = board.copied_at.unwrap_or(Millis(0));
         let bytes = std::fs::metadata(&target).map_or(0, |meta| meta.len());
@@ -103,12 +114,35 @@ impl App {
         Ok(backup)
     }
 
+    /// The board's lock for a backup into `directory`. Where a killed one left a draft there, it is taken away first.
+    fn locked_to_back_up(&self, directory: &Path, host: &Host) -> Result<(Place, Held), Refusal> {
+        let (place, held) = self.locked_to_read(host)?;
+        if !leftovers::has_drafts(directory, &place) {
+            return Ok((place, held));
+        }
+        drop(held);
+        let (place, held) = self.locked(Share::Writer, host)?;
+        leftovers::sweep_drafts(directory, &place, &held);
+        Ok((place, held))
+    }
+
+    /// Takes away what killed backups, restores and repairs of this board left. The board's lock is held as a writer.
+    pub(super) fn sweep_leftovers(place: &Place, writer: &Held) {
+        leftovers::sweep_work(place, writer);
+        let made = remembered(place);
+        let directories: BTreeSet<&Path> = made.iter().filter_map(|backup| Path::new(&backup.path).parent()).collect();
+        for directory in directories {
+            leftovers::sweep_drafts(directory, place, writer);
+        }
+    }
+
     /// Puts a copy in the place of the board. Windows, leases and cursors of before are gone; what was there is kept.
     pub fn restore(&self, from: &Path, caller: &Caller) -> Result<(Restored, u64), Refused> {
         let from = self.settings.directory.join(from);
         let found = copies::inspect(&from).map_err(|error| unread(unusable(&from, error)))?;
         let host = self.host().map_err(unread)?;
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
+        leftovers::sweep_work(&place, &held);
         let drafted = place.internal().join(format!("restore-{}.db", self.nonce().map_err(unread)?));
         let data = json!({"from_generation": found.generation, "from_revision": found.revision});
         let work = copies::duplicate(&from, &drafted).map_err(Refusal::from).map_err(unread);
@@ -120,7 +154,7 @@ impl App {
             self.put_in_place(&place, &held, &host, &drafted, &board).map_err(unread)?;
             Ok((returned, board, kept))
         });
-        let (returned, board, kept) = put.inspect_err(|_| drop(file::remove(&drafted)))?;
+        let (returned, board, kept) = put.inspect_err(|_| leftovers::remove_database(&drafted))?;
         drop(held);
         let Returned { sessions_ended, tasks } = returned;
         let restored = Restored {
@@ -277,11 +311,6 @@ pub(super) fn refuse_copy(place: &Place, board: &Board) -> Result<(), Refusal> {
         }
         None => Ok(()),
     }
-}
-
-fn beside(target: &Path, nonce: &str) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.{nonce}.tmp"))
 }
 
 fn exists(target: &Path) -> Refusal {

@@ -1,9 +1,14 @@
-//! What an error of the system means to whoever asked for an operation.
+//! What an error of the system, or a panic, means to whoever asked for an operation.
 
+use std::any::Any;
+use std::io;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::system_limit::SystemLimit;
 use crate::platform::error::PlatformError;
+use crate::platform::panics;
 
 /// The refusal that an error of the platform becomes.
 pub fn refusal(error: &PlatformError) -> Refusal {
@@ -21,26 +26,92 @@ pub fn refusal(error: &PlatformError) -> Refusal {
             "ls -ld '{}'; then set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories of your own",
             path.display()
         )),
-        PlatformError::File { source, path, .. } => match source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                Refusal::new(Code::DiskFull, message).hint("make space, then repeat the command")
-            }
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                let place = path.parent().unwrap_or(path).display();
-                Refusal::new(Code::NoPermission, message).hint(format!("ls -ld {place}"))
-            }
-            ErrorKind::NotFound | ErrorKind::NotADirectory => {
-                Refusal::new(Code::NoBoard, message).hint("callboard init makes a board where there is none")
-            }
-            ErrorKind::InvalidInput => {
-                Refusal::new(Code::WrongPlace, message).hint(format!("ls -l '{}'", path.display()))
-            }
-            ErrorKind::Unsupported => Refusal::new(Code::WrongPlace, message)
-                .hint("files cannot be locked there; callboard init --storage shared does without"),
-            _ => Refusal::new(Code::StorageFailed, message).hint("df -h project-plan"),
-        },
+        PlatformError::File { source, path, .. } => refusal_of_file(source, path, message),
         PlatformError::ProgramTimeout { .. } | PlatformError::NoEntropy | PlatformError::Ending => {
             Refusal::new(Code::Internal, message)
         }
+    }
+}
+
+/// The refusal of an action that is about no file, such as starting a thread.
+pub fn refusal_of(action: &str, error: &io::Error) -> Refusal {
+    let message = format!("cannot {action}: {error}");
+    match SystemLimit::reached_by(error) {
+        Some(limit) => limit.refusal(message),
+        None => Refusal::new(Code::Internal, message),
+    }
+}
+
+/// The refusal of whatever panicked on this thread.
+pub fn internal_error(panic: &(dyn Any + Send)) -> Refusal {
+    Refusal::internal_error(panic, panics::last_location().as_deref())
+}
+
+fn refusal_of_file(error: &io::Error, path: &Path, message: String) -> Refusal {
+    let refused = |code, hint: String| Refusal::new(code, message.clone()).hint(hint);
+    let place = path.parent().unwrap_or(path).display();
+    if let Some(limit) = SystemLimit::reached_by(error) {
+        return limit.refusal(message);
+    }
+    match error.raw_os_error() {
+        Some(libc::ELOOP) => {
+            return refused(Code::WrongPlace, format!("ls -l '{}': it is a link, put the file there", path.display()));
+        }
+        Some(libc::EISDIR) => {
+            return refused(Code::WrongPlace, format!("ls -ld '{}': move the directory away", path.display()));
+        }
+        _ => {}
+    }
+    match error.kind() {
+        ErrorKind::StorageFull => {
+            refused(Code::DiskFull, format!("df -h '{place}': make space, then repeat the command"))
+        }
+        ErrorKind::QuotaExceeded => {
+            refused(Code::DiskFull, "quota -s: make space within the quota, then repeat the command".to_owned())
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            refused(Code::NoPermission, format!("findmnt -T '{place}': the file system is mounted read-only"))
+        }
+        ErrorKind::PermissionDenied => refused(Code::NoPermission, format!("ls -ld '{place}'")),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            refused(Code::NoBoard, "callboard init makes a board where there is none".to_owned())
+        }
+        ErrorKind::InvalidInput => refused(Code::WrongPlace, format!("ls -l '{}'", path.display())),
+        ErrorKind::Unsupported => refused(
+            Code::WrongPlace,
+            "files cannot be locked there; callboard init --storage shared does without".to_owned(),
+        ),
+        _ => refused(Code::StorageFailed, format!("df -h '{place}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_system_has_a_refusal_and_a_hint_that_fits() {
+        for (errno, code, hint) in [
+            (libc::EMFILE, Code::SystemLimit, "ulimit -n"),
+            (libc::ENFILE, Code::SystemLimit, "the whole system"),
+            (libc::EAGAIN, Code::SystemLimit, "ulimit -u"),
+            (libc::ENOMEM, Code::SystemLimit, "ulimit -d"),
+            (libc::EFBIG, Code::SystemLimit, "ulimit -f"),
+            (libc::ELOOP, Code::WrongPlace, "ls -l '/p/plan/lock'"),
+            (libc::EISDIR, Code::WrongPlace, "ls -ld '/p/plan/lock'"),
+            (libc::ENOSPC, Code::DiskFull, "df -h '/p/plan'"),
+            (libc::EDQUOT, Code::DiskFull, "quota -s"),
+            (libc::EROFS, Code::NoPermission, "findmnt -T '/p/plan'"),
+            (libc::EACCES, Code::NoPermission, "ls -ld '/p/plan'"),
+            (libc::EIO, Code::StorageFailed, "df -h '/p/plan'"),
+        ] {
+            let source = io::Error::from_raw_os_error(errno);
+            let error = PlatformError::file("open", Path::new("/p/plan/lock"))(source);
+            let refusal = refusal(&error);
+            assert_eq!(refusal.code, code, "{error}");
+            assert!(refusal.hint.as_ref().is_some_and(|given| given.contains(hint)), "{refusal:?}");
+        }
+        let threads = refusal_of("start a thread", &io::Error::from_raw_os_error(libc::EAGAIN));
+        assert_eq!((threads.code, threads.details["limit"].as_str()), (Code::SystemLimit, Some("processes")));
     }
 }

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod error;
 pub mod host_config;
 pub mod init;
+mod leftovers;
 pub mod locate;
 pub mod lock_messages;
 pub mod locks;

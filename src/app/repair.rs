@@ -10,6 +10,7 @@ use serde_json::json;
 use super::access::{App, unread};
 use super::backup::refuse_copy;
 use super::error::refusal;
+use super::leftovers;
 use super::locks::Held;
 use super::order::Order;
 use super::place::Place;
@@ -69,6 +70,7 @@ impl App {
     pub fn repair(&self, audit: &Audit, backup: Option<&Path>, caller: &Caller) -> Result<Repaired, Refused> {
         let host = self.host().map_err(unread)?;
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
+        Self::sweep_leftovers(&place, &held);
         let mut repaired = Repaired::default();
         if audit.findings.is_empty() {
             return Ok(repaired);
@@ -141,6 +143,21 @@ impl App {
         Ok(())
     }
 
+    /// Records that pages which differed in `before` show the board again in `after`. They stay byte for byte what they are.
+    pub fn record_rendered_pages(&self, before: &Audit, after: &Audit, caller: &Caller) -> Result<(), Refused> {
+        let differs = |page: &str| after.drifts.iter().any(|drift| drift.page == page);
+        let pages: Vec<&str> =
+            before.drifts.iter().map(|drift| drift.page.as_str()).filter(|page| !differs(page)).collect();
+        if pages.is_empty() {
+            return Ok(());
+        }
+        self.commit_unrendered(&Order::presence("repair", caller), |turn| {
+            turn.note_rendered_pages(&pages);
+            Ok(Answer::done(()))
+        })?;
+        Ok(())
+    }
+
     fn rebuild(
         &self,
         place: &Place,
@@ -154,11 +171,8 @@ impl App {
         let (scratch, drafted) =
             (place.internal().join(format!("damaged-{nonce}.db")), place.internal().join(format!("repair-{nonce}.db")));
         let result = self.rebuild_with(place, &held, host, (&scratch, &drafted), backup, caller, repaired);
-        for path in [&scratch, &drafted] {
-            for end in ["", "-journal", "-wal", "-shm"] {
-                let _ = file::remove(Path::new(&format!("{}{end}", path.display())));
-            }
-        }
+        leftovers::remove_database(&scratch);
+        leftovers::remove_database(&drafted);
         drop(held);
         if result? {
             self.tell(caller, repaired)?;

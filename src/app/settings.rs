@@ -53,6 +53,8 @@ pub struct Settings {
     pub entropy: Entropy,
     /// The file system to take the board's place for, in tests of debug builds.
     pub file_system: Option<String>,
+    /// The operation that panics, in tests of debug builds.
+    pub panicking_operation: Option<String>,
     /// The account, for a person.
     pub user: String,
     /// The index that a commit in progress is made from, where git's hook named one.
@@ -92,6 +94,7 @@ impl Settings {
             clock: clock(),
             entropy: entropy(),
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
+            panicking_operation: test_variable("CALLBOARD_TEST_PANIC"),
             user: user.unwrap_or_else(|| "unknown".to_owned()),
             git_index: None,
             messages: LockMessages::default(),

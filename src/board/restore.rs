@@ -171,6 +171,13 @@ impl Turn<'_> {
         Ok(mended)
     }
 
+    /// Records that pages which differed were rendered again.
+    pub fn note_rendered_pages(&mut self, pages: &[&str]) {
+        self.comes_from(Source::Repair);
+        self.board_event(EventKind::Repaired, None, json!({"rebuilt": false, "still_wrong": 0, "pages": pages}));
+        self.touched = self.touched.max(Touched::Presence);
+    }
+
     /// What was mended in place. The rows are changed already; this is the revision of it.
     pub fn note_repair(&mut self, data: Value) {
         self.comes_from(Source::Repair);

@@ -11,6 +11,7 @@ use super::request::{Request, bind};
 use crate::domain::credential::Credential;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
+use crate::ops::aliases::field_aliases;
 use crate::ops::{Group, Kind, Operation};
 
 /// An operation at these doors.
@@ -41,6 +42,8 @@ pub struct Entry {
     /// Its reply, as a schema.
     pub reply_schema: Schema,
     fields: BTreeMap<String, Field>,
+    /// Other names of fields.
+    field_aliases: BTreeMap<String, String>,
     pub(super) bind: Bind,
 }
 
@@ -94,6 +97,7 @@ fn entry<O: Operation>() -> Entry {
         own: keys(&own),
         shared: keys(&shared),
         fields: fields(&own).chain(fields(&shared)).collect(),
+        field_aliases: field_aliases::<O>(),
         about,
         own_schema: schema::<O>,
         shared_schema: schema::<O::Call>,
@@ -162,6 +166,34 @@ pub fn find(name: &str) -> Result<&'static Entry, Refusal> {
 }
 
 impl Entry {
+    /// The field that a name means: another name of it is one too.
+    pub fn field<'a>(&'a self, name: &'a str) -> &'a str {
+        match self.field_aliases.get(name) {
+            Some(field) if !self.fields.contains_key(name) => field,
+            _ => name,
+        }
+    }
+
+    /// A body in the one form that operations read: fields under their own names, and a list where a list is meant, also of
+    /// a single value. Refuses a field that is given under two names.
+    pub fn normalized(&self, body: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+        let mut fields = Map::new();
+        for (name, value) in body {
+            let field = self.field(&name);
+            let value = match value {
+                single @ (Value::String(_) | Value::Number(_) | Value::Bool(_)) if self.form(field) == Form::List => {
+                    Value::Array(vec![single])
+                }
+                value => value,
+            };
+            if fields.insert(field.to_owned(), value).is_some() {
+                let message = format!("{field:?} was given under two names: {name:?} is the same");
+                return Err(Refusal::new(Code::Usage, message).hint("leave one of them out"));
+            }
+        }
+        Ok(fields)
+    }
+
     /// How a field is written where there is only text. One that the operation does not have is text.
     pub fn form(&self, field: &str) -> Form {
         self.fields.get(field).map_or(Form::Text, |field| form(&field.schema))
@@ -185,7 +217,7 @@ impl Entry {
         credential: Credential,
     ) -> Result<Box<dyn Request>, Refusal> {
         let (mut own, mut shared) = (Map::new(), Map::new());
-        for (key, value) in body {
+        for (key, value) in self.normalized(body)? {
             if self.own.contains(&key) {
                 own.insert(key, value);
             } else if self.shared.contains(&key) {

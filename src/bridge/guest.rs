@@ -139,6 +139,8 @@ impl Guest {
     /// Refuses what they may not do with `unauthorized` or `forbidden`, and takes out of `body` what is not believed:
     /// only an operator is taken at the word of being a person.
     fn admit(&self, entry: &Entry, body: &mut Map<String, Value>) -> Result<(), Refusal> {
+        // Under another name a field would pass what is checked here.
+        *body = entry.normalized(std::mem::take(body))?;
         let names_somebody = IDENTITIES.iter().find(|key| {
             let speaks = entry.shared.contains(**key) || **key == "cursor_id";
             speaks && body.get(**key).is_some_and(|value| !value.is_null())

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::app::error::refusal_of;
 use crate::app::{App, Settings};
 use crate::board::caller::Caller;
 use crate::board::mutation::{Answer, Refused};
 use crate::board::outlook::Outlook;
-use crate::domain::refusal::{Code, Refusal};
 use crate::domain::topic::Topic;
 use crate::platform::deadline::Deadline;
 use crate::platform::entropy::jitter;
@@ -83,7 +83,7 @@ impl Hub {
         let weak = Arc::downgrade(&hub);
         let thread = std::thread::Builder::new().name("hub".to_owned());
         let started = thread.spawn(move || Ears { app, watcher }.listen(&weak));
-        started.map_err(|error| unread(Refusal::new(Code::Internal, format!("cannot start a thread: {error}"))))?;
+        started.map_err(|error| unread(refusal_of("start a thread", &error)))?;
         Ok(hub)
     }
 
@@ -128,6 +128,7 @@ impl Hub {
         let is_concerned = |waiter: &Waiter| heard.is_news(&waiter.heard, &waiter.ear);
         let concerned: Vec<u64> =
             waiters.iter().filter(|(_, waiter)| is_concerned(waiter)).map(|(number, _)| *number).collect();
+        tracing::debug!(version = heard.version, waiters = waiters.len(), woken = concerned.len(), "the board changed");
         for waiter in concerned.iter().filter_map(|number| waiters.remove(number)) {
             // Whoever waited may have left.
             let _ = waiter.wake.send(());
@@ -169,6 +170,7 @@ impl Ears {
         while let Some(here) = hub.upgrade() {
             let turn = catch_unwind(AssertUnwindSafe(|| self.turn(here, &mut times)));
             if turn.is_err() {
+                tracing::error!("the thread that watches the board begins again");
                 // Whoever waits looks for itself, and the ear begins anew.
                 Deadline::after(TURN).nap(TURN);
                 if let (Ok(watcher), Some(here)) = (self.app.watcher(), hub.upgrade()) {
@@ -210,11 +212,15 @@ impl Ears {
             };
             Ok(Answer::done((head, look.outlook(false, Vec::new())?)))
         });
+        if let Err(refused) = &seen {
+            tracing::warn!(code = %refused.refusal.code, "the board cannot be read");
+        }
         let Ok((head, outlook)) = seen.map(|seen| seen.answer.reply) else {
             // Whoever waits is to be told why the board cannot be read.
             hub.publish(mark.clone(), Alarm::Everybody);
             return later;
         };
+        tracing::trace!(revision = head.revision, presence = head.presence, "the board was read for those who wait");
         let place = |pulse: &Pulse| (pulse.revision, pulse.presence, pulse.event_seq);
         let told = mark.pulse().filter(|told| told.generation == head.generation);
         if told.is_none_or(|told| place(told) < place(&head)) {

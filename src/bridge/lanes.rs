@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::meter::Meter;
 use super::request::Request;
+use crate::app::error::{internal_error, refusal_of};
 use crate::app::together::Ended;
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
@@ -131,7 +132,7 @@ impl<T: Part> Answer for Finished<T> {
 }
 
 fn mistake(panic: &(dyn Any + Send)) -> Refused {
-    Refused { refusal: Refusal::mistake(panic), revision: None }
+    Refused { refusal: internal_error(panic), revision: None }
 }
 
 /// A queue with threads that work it off. The threads end when it is dropped and everything in it is done.
@@ -153,7 +154,7 @@ impl Lane {
             // Clocks and randomness belong to one thread.
             let work = move || work(way, &App::new(settings, |_| {}), &jobs, &meter);
             let started = std::thread::Builder::new().name(format!("{way:?}").to_lowercase()).spawn(work);
-            started.map_err(|error| Refusal::new(Code::Internal, format!("cannot start a thread: {error}")))?;
+            started.map_err(|error| refusal_of("start a thread", &error))?;
         }
         Ok(Self { queue, way, meter: Arc::clone(meter) })
     }
@@ -205,6 +206,7 @@ fn group(
     }
     let begun = catch_unwind(AssertUnwindSafe(|| app.begin_together(access)));
     if let Err(refused) = begun.unwrap_or_else(|panic| Err(mistake(&*panic))) {
+        tracing::warn!(queue = ?way, code = %refused.refusal.code, "a batch was refused");
         // Whoever waits behind it would wait as long for the same.
         std::iter::successors(Some(first), |_| another()).for_each(|job| job.refuse(refused.clone()));
         return;
@@ -222,8 +224,12 @@ fn group(
         next = if full || yields { None } else { another() };
     }
     meter.grouped(way, finished.len());
+    tracing::debug!(queue = ?way, requests = finished.len(), "a batch ends");
     let ended = catch_unwind(AssertUnwindSafe(|| app.end_together()));
     let ended = ended.unwrap_or_else(|panic| Err(mistake(&*panic)));
+    if let Err(refused) = &ended {
+        tracing::warn!(queue = ?way, code = %refused.refusal.code, "a batch was undone");
+    }
     for job in finished {
         job.answer(&ended);
     }

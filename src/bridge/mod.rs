@@ -9,6 +9,7 @@ pub mod guest;
 pub mod hub;
 pub mod lanes;
 pub mod meter;
+pub mod panics;
 pub mod request;
 pub mod stream;
 pub mod waiting;

@@ -92,6 +92,11 @@ impl Reader {
         Ok(page)
     }
 
+    /// How long nothing may come until the reader has enough; none for one that follows for ever.
+    pub fn silence(&self) -> Option<Duration> {
+        self.body.get("watch_seconds").and_then(Value::as_u64).map(Duration::from_secs)
+    }
+
     /// True while what the reader showed still opens the door.
     pub fn is_known(&self) -> bool {
         self.guest.demand_known().is_ok()

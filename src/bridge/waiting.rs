@@ -80,6 +80,10 @@ impl Bridge {
             (settled, _) => settled,
         };
         self.meter.answered(request.entry().name, exit_of(&settled), took);
+        let (operation, exit) = (request.entry().name, exit_of(&settled) as u8);
+        let code = settled.as_ref().err().map_or("", |refused| refused.refusal.code.as_str());
+        let (work_ms, total_ms) = (took.as_millis(), watch.elapsed().as_millis());
+        tracing::info!(operation, exit, code, work_ms, total_ms, "answered");
         settled
     }
 
@@ -112,6 +116,8 @@ impl Bridge {
     /// Waits after an answer that was "nothing".
     async fn wait(&self, request: &Arc<dyn Request>, nothing: Done<Value>, until: Deadline) -> Settled {
         let mut pace = Pace::default();
+        let operation = request.entry().name;
+        tracing::debug!(operation, for_ms = until.left().as_millis(), "waits");
         loop {
             let heard = self.hub.heard();
             let outlook = self.outlook(request).await?;
@@ -136,7 +142,7 @@ impl Bridge {
             let left = until_kept(&outlook).map_or(LOOK_EVERY, |kept| kept.min(LOOK_EVERY)).min(until.left());
             tokio::select! {
                 // Time is as good a reason to look as news.
-                _ = timeout(left, news) => {}
+                news = timeout(left, news) => tracing::debug!(operation, changed = news.is_ok(), "wakes"),
                 () = self.stopping.cancelled() => {}
             }
         }

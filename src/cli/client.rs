@@ -36,8 +36,14 @@ const PAUSE_MOST: Duration = Duration::from_secs(1);
 const PAUSE_LEAST: Duration = Duration::from_millis(10);
 /// Maximum number of attempts among which the last submission is looked for, newest first.
 const ATTEMPTS_ASKED: usize = 20;
-/// How long an answer may take beside what was asked to be waited: as long as a lock is waited for, and some more.
-const ANSWER_TAKES: Duration = Duration::from_secs(90);
+/// How long all tries of one request may take together, beside what was asked to be waited: as long as a lock is waited for,
+/// and some more.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a server may be silent, beside what was asked to be waited, until it is asked whether it lives. One that is stopped
+/// still takes connections, and would hold its clients.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long it may take to say that it lives.
+const LIFE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it may take to connect.
 const CONNECT_TAKES: Duration = Duration::from_secs(5);
 /// Maximum size of an answer, in bytes. Lists have pages, so an answer of this board is smaller.
@@ -83,6 +89,8 @@ pub(super) enum Naming {
 enum Failed {
     /// No whole answer came: a server that is being restarted may give one to the next try.
     Lost(Refusal),
+    /// Nothing came for as long as was waited: the server is busy, or is stopped.
+    Silent(Refusal),
     /// Another try would bring the same.
     Final(Refusal),
 }
@@ -184,27 +192,52 @@ impl<'a> Client<'a> {
         if body.get("request_id").is_some_and(Value::is_null) {
             body.insert("request_id".to_owned(), json!(self.app.drawn().map_err(unread)?));
         }
-        let patient = body.contains_key("watch_seconds");
+        // The time that is left is sent to whoever waits, and to nobody else: a list without an entry means another thing to
+        // them.
+        let waits = body.get("watch_seconds").is_some_and(|watch| until.is_some() || !watch.is_null());
         let mut pause = Duration::from_millis(100);
+        let end = Deadline::after(until.map_or(Duration::ZERO, Deadline::left) + REQUEST_TIMEOUT);
+        // What changes the board in more than one step must not be begun twice: it has its time in one try.
+        let mut may_be_stopped = O::KIND == Kind::Read || !operation.is_alone(call);
         // From the first failure on: an answer may take long before it is lost.
         let mut given_up = None;
         loop {
             let patience = until.map_or(Duration::ZERO, Deadline::left);
-            if patient {
+            if waits {
                 body.insert("watch_seconds".to_owned(), json!(patience.as_millis().div_ceil(1000)));
             }
-            match self.post(O::NAME, &body, patience) {
+            let silence = if may_be_stopped { patience + SILENCE_TIMEOUT } else { end.left() };
+            match self.post(O::NAME, &body, silence, end) {
                 Ok(answer) => match envelope::read(answer) {
                     Err(refused) if refused.refusal.code == Code::Overloaded && !is_over(given_up) => {}
                     read => return read.map(|done| operation.marked(done)),
                 },
                 Err(Failed::Final(refusal)) => return Err(unread(refusal)),
-                Err(Failed::Lost(refusal)) if is_over(given_up) => return Err(unread(refusal)),
+                Err(Failed::Silent(refusal)) if end.is_over() || !self.is_alive() => {
+                    return Err(unread(with_request_id(refusal, &body)));
+                }
+                Err(Failed::Silent(_)) => {
+                    tracing::debug!(operation = O::NAME, "the server lives, and is asked again");
+                    may_be_stopped = false;
+                    continue;
+                }
+                Err(Failed::Lost(refusal)) if is_over(given_up) || end.is_over() => {
+                    return Err(unread(with_request_id(refusal, &body)));
+                }
                 Err(Failed::Lost(_)) => {}
             }
+            tracing::debug!(operation = O::NAME, "the answer was lost, and is asked for again");
             given_up.get_or_insert_with(|| Deadline::after(RETRIED_FOR)).nap(pause);
             pause = (pause * 2).min(PAUSE_MOST);
         }
+    }
+
+    /// Whether something answers there at all, without a token and without the board.
+    fn is_alive(&self) -> bool {
+        let request = self.config.new_agent().get(format!("{}/healthz", self.url));
+        let answer = request.config().timeout_global(Some(LIFE_TIMEOUT)).build().call();
+        // A proxy says with such a status that what is behind it does not answer.
+        answer.is_ok_and(|answer| !answer.status().is_server_error())
     }
 
     /// The token that was given, or that of a server of this account. Looked up for each request, because the server may
@@ -244,21 +277,22 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// One try.
-    fn post(&self, name: &str, body: &Map<String, Value>, patience: Duration) -> Result<Value, Failed> {
+    /// One try. The answer may take `silence` to begin, once the request was sent.
+    fn post(&self, name: &str, body: &Map<String, Value>, silence: Duration, end: Deadline) -> Result<Value, Failed> {
         let credential = self.credential();
         let mut request = self.agent(credential.as_ref()).post(format!("{}/v1/{name}", self.url));
         if let Some(credential) = &credential {
             request = request.header("Authorization", format!("Bearer {}", credential.token));
         }
         let request = request.header("Content-Type", "application/json");
-        let request = request.config().timeout_global(Some(patience + ANSWER_TAKES)).build();
+        let timeouts = request.config().timeout_recv_response(Some(silence)).timeout_global(Some(end.left()));
+        let request = timeouts.build();
         let failed = |error| self.failed(&error);
         let mut response = request.send(envelope::line(body)).map_err(failed)?;
         let status = response.status();
         let content = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
         if status.as_u16() == 401 && credential.is_none() && self.credential().is_some() {
-            return self.post(name, body, patience);
+            return self.post(name, body, silence, end);
         }
         let mut answer = serde_json::from_slice(&content).map_err(|_| {
             let message = format!("what answers at {} is no callboard: {status}", self.url);
@@ -294,10 +328,8 @@ impl<'a> Client<'a> {
         let hint = "callboard serve, on its host; or leave --server-url out where project-plan is at hand";
         let refusal = refused(Code::Unreachable, format!("the server at {url} does not answer: {error}"), hint);
         match error {
-            ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed => Failed::Lost(refusal),
+            ureq::Error::Timeout(_) => Failed::Silent(refusal),
+            ureq::Error::Io(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Failed::Lost(refusal),
             _ => Failed::Final(refusal),
         }
     }
@@ -351,6 +383,14 @@ fn name_server(answer: &mut Value, url: &str) {
 
 fn is_over(deadline: Option<Deadline>) -> bool {
     deadline.is_some_and(Deadline::is_over)
+}
+
+/// What a change without an answer came to is not known: its request id finds out.
+fn with_request_id(refusal: Refusal, body: &Map<String, Value>) -> Refusal {
+    let Some(request) = body.get("request_id").and_then(Value::as_str) else { return refusal };
+    let hint = refusal.hint.as_deref().unwrap_or_default();
+    let hint = format!("it may have been done: repeat it with --request-id {request}, which does it once; {hint}");
+    refusal.hint(hint).detail("request_id", request)
 }
 
 fn unread(refusal: Refusal) -> Refused {

@@ -6,6 +6,7 @@ use clap::Command;
 
 use super::command::TABLE;
 use super::{files, pages, serve, skill};
+use crate::domain::refusal::Exit;
 use crate::ops::Group;
 
 /// The operations, the ten of the loop first, then by what they are about.
@@ -42,10 +43,12 @@ pub(super) fn groups() -> String {
     for command in skill::commands().into_iter().chain(pages::commands()) {
         line(&mut text, command.get_name(), &command);
     }
-    text.push_str(
-        "\nA task may be given as M or --module M. A TEXT may be - (standard input) or @FILE.\n\
-         Exit codes: 0 done, 1 internal, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer,\n\
-         7 busy, 8 versions differ, 9 wrong place, 10 the board is complete.",
+    let (some, others) = Exit::ALL.split_at(7);
+    let _ = write!(
+        text,
+        "\nA task may be given as M or --module M. A TEXT may be - (standard input) or @FILE.\nExit codes: {},\n{}.",
+        Exit::list(some),
+        Exit::list(others)
     );
     text
 }
@@ -57,11 +60,12 @@ fn line(text: &mut String, name: &str, command: &Command) {
 
 /// The end of a command's help: a line that works, and its exit codes.
 pub(super) fn ending(example: &str, read: bool) -> String {
-    let codes = if read {
-        "0 done, 2 usage, 3 nothing now, 4 refused, 6 stale session, 7 busy, 9 wrong place, 10 complete"
-    } else {
-        "0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, \
-         10 complete"
+    let can_come = |exit: &Exit| match exit {
+        // Nobody expects them, or they are of another callboard.
+        Exit::Internal | Exit::Version => false,
+        Exit::Taken => !read,
+        _ => true,
     };
-    format!("Example:\n  {example}\n\nExit codes: {codes}")
+    let exits: Vec<Exit> = Exit::ALL.iter().copied().filter(can_come).collect();
+    format!("Example:\n  {example}\n\nExit codes: {}", Exit::list(&exits))
 }

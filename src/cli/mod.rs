@@ -8,6 +8,7 @@ mod files;
 mod former;
 mod help;
 mod hooks;
+mod log;
 mod out;
 mod pages;
 mod proven;

@@ -12,23 +12,25 @@ use super::completions;
 use super::files;
 use super::former;
 use super::out::{Out, Style};
-use super::{pages, serve, skill};
+use super::{log, pages, serve, skill};
 use crate::app::doctor::LOCK_PROBE;
+use crate::app::error::internal_error;
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
 use crate::domain::refusal::{Code, Exit, Refusal};
-use crate::platform::probe;
+use crate::platform::{panics, probe, signals, threads};
 use crate::projection::own_templates::{self, FILL_TEMPLATE};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    std::panic::set_hook(Box::new(|_| {}));
-    let ended = std::panic::catch_unwind(|| run(&arguments));
-    let exit = ended.unwrap_or_else(|panic| {
-        let refusal = Refusal::mistake(&*panic);
-        let mut out = Out::new(style(&arguments));
-        out.refuse(&Refused { refusal, revision: None })
+    panics::remember_locations();
+    signals::outlive_file_size_limit();
+    let exit = threads::on_fixed_stack(|| {
+        std::panic::catch_unwind(|| run(&arguments)).unwrap_or_else(|panic| {
+            let refusal = internal_error(&*panic);
+            Out::new(style(&arguments)).refuse(&Refused { refusal, revision: None })
+        })
     });
     ExitCode::from(exit as u8)
 }
@@ -101,6 +103,9 @@ fn dispatch(matches: &ArgMatches, arguments: &[OsString]) -> Exit {
     let style = Style { color: matches.get_one("color").copied(), ..style(arguments) };
     let mut out = Out::new(style);
     let Some((name, sub)) = matches.subcommand() else { return Exit::Usage };
+    if let Err(refusal) = log::begin() {
+        return out.refuse(&Refused { refusal, revision: None });
+    }
     match name {
         "completions" => completions::completions(sub, &mut out),
         "man" => pages::man(sub, &mut out),

@@ -74,7 +74,7 @@ fn serve_command() -> Command {
         )
         .arg(toolset())
         .after_help(
-            "The command line beside it goes on as before: both are doors to the same directory.\nReading on this host needs no token, unless --tokens-always is given; everything else does. CALLBOARD_TOKEN, if set, is the owner's token, and has at least 16 characters.\n\nExample:\n  callboard serve\n  callboard summary --server-url http://127.0.0.1:8765\n\nExit codes: 0 stopped by a signal, 2 wrong usage, 9 no board, or the port is taken",
+            "The command line beside it goes on as before: both are doors to the same directory.\nReading on this host needs no token, unless --tokens-always is given; everything else does. CALLBOARD_TOKEN, if set, is the owner's token, and has at least 16 characters.\nCALLBOARD_LOG=info logs requests to standard error, or to CALLBOARD_LOG_FILE; debug says more.\n\nExample:\n  callboard serve\n  callboard summary --server-url http://127.0.0.1:8765\n\nExit codes: 0 stopped by a signal, 2 wrong usage, 9 no board, or the port is taken",
         )
 }
 
@@ -113,7 +113,7 @@ fn mcp_command() -> Command {
                 .help("Print the entry for claude-code, codex, cursor or vscode, and serve nobody"),
         )
         .after_help(
-            "The connection is a window of the agent: its calls renew its leases, and when it ends they end.\n\nExample:\n  callboard mcp --print-config claude-code\n\nExit codes: 0 the client has left, 2 wrong usage, 9 no board",
+            "The connection is a window of the agent: its calls renew its leases, and when it ends they end.\nCALLBOARD_LOG=info logs to standard error, or to CALLBOARD_LOG_FILE; debug says more.\n\nExample:\n  callboard mcp --print-config claude-code\n\nExit codes: 0 the client has left, 2 wrong usage, 9 no board",
         )
 }
 

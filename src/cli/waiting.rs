@@ -103,13 +103,16 @@ fn wait<O: Operation>(
     }
     let mut pace = Pace::default();
     let mut next_tick = Deadline::after(Duration::ZERO);
+    tracing::debug!(operation = O::NAME, for_ms = until.left().as_millis(), "waits");
     loop {
         let mut mark = watcher.mark();
         let looked = clock::stopwatch();
         let outlook = operation.outlook(call, app)?;
+        tracing::trace!(operation = O::NAME, found = outlook.found, "the board was read");
         if outlook.found || until.is_over() {
             let done = operation.answer(&measured::<O>(call, app), app)?;
             if done.ends_wait() || until.is_over() {
+                tracing::debug!(operation = O::NAME, exit = done.exit() as u8, "the wait ends");
                 return Ok(done);
             }
             // Somebody else was faster.

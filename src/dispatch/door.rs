@@ -1,13 +1,13 @@
 //! Who may come in: the Host and Origin of a request, its token, and what every answer says to browsers.
 //!
 //! **Invariants.** A page of another site can neither read nor change anything: a name that a stranger's DNS made point here
-//! is no Host of ours, and an Origin must be the Host's own. Nothing that a client sends is logged. The file of the tokens
-//! is read where it holds up no other request.
+//! is no Host of ours, and an Origin must be the Host's own. Of what a client sends only the method is logged, with the route
+//! and the name of the token. The file of the tokens is read where it holds up no other request.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -21,7 +21,9 @@ use crate::app::App;
 use crate::app::proof::{Challenge, NONCE_HEADER, PATH};
 use crate::app::tokens::{OWNER, Tokens};
 use crate::bridge::guest::{Guest, Standing, unauthorized};
+use crate::bridge::panics::caught;
 use crate::domain::refusal::{Code, Refusal};
+use crate::platform::clock;
 
 /// What answers say to browsers: nothing of others is loaded, nobody frames or reads them.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -155,6 +157,9 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 /// Lets in who may come in, and tells browsers what holds for every answer.
 pub(super) async fn keep(State(porter): State<Arc<Porter>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let (watch, method) = (clock::stopwatch(), parts.method.clone());
+    let route = parts.extensions.get::<MatchedPath>().map_or_else(|| "?".to_owned(), |route| route.as_str().to_owned());
+    let mut who = String::new();
     let admitted = porter.admit(&parts);
     if let Some(slot) = parts.extensions.get::<Arc<Slot>>() {
         let is_known = admitted.as_ref().is_ok_and(|guest| guest.standing != Standing::Stranger);
@@ -169,8 +174,9 @@ pub(super) async fn keep(State(porter): State<Arc<Porter>>, request: Request, ne
                 }
                 _ => guest,
             };
+            who = guest.name.clone();
             parts.extensions.insert(guest);
-            next.run(Request::from_parts(parts, body)).await
+            caught(next.run(Request::from_parts(parts, body))).await.unwrap_or_else(refuse)
         }
         Err(refusal) => {
             let is_long = refusal.code == Code::TooLarge;
@@ -181,6 +187,8 @@ pub(super) async fn keep(State(porter): State<Arc<Porter>>, request: Request, ne
             response
         }
     };
+    let (status, ms) = (response.status().as_u16(), watch.elapsed().as_millis());
+    tracing::info!(%method, route, status, who, ms, "request");
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -114,7 +114,7 @@ fn by_query(name: &str, guest: &Guest, uri: &Uri) -> Result<Box<dyn Request>, Re
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -122,13 +122,15 @@ mod tests {
     fn a_caller_without_a_token_waits_for_a_minute_at_most() {
         let entry = catalogue::find("notifications").expect("an operation");
         for (seconds, stranger) in [(5, 5), (60, 60), (86_400, 60)] {
-            let wait = |guest: Guest| {
-                let fields = json!({"target": "humans", "watch_seconds": seconds});
-                let request = guest.request(entry, fields.as_object().cloned().expect("an object"));
-                request.expect("it may read").patience()
+            let wait = |guest: Guest, name: &str| {
+                let fields =
+                    Map::from_iter([("target".to_owned(), json!("humans")), (name.to_owned(), json!(seconds))]);
+                guest.request(entry, fields).expect("it may read").patience()
             };
-            assert_eq!(wait(Guest::stranger()), Some(Duration::from_secs(stranger)));
-            assert_eq!(wait(Guest::known("ci", Right::Read)), Some(Duration::from_secs(seconds)));
+            for name in ["watch_seconds", "timeout"] {
+                assert_eq!(wait(Guest::stranger(), name), Some(Duration::from_secs(stranger)));
+                assert_eq!(wait(Guest::known("ci", Right::Read), name), Some(Duration::from_secs(seconds)));
+            }
         }
     }
 }

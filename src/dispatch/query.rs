@@ -11,7 +11,7 @@ pub(super) fn fields(uri: &Uri, entry: &Entry) -> Result<Map<String, Value>, Ref
     let mut fields = Map::new();
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     for (name, text) in pairs {
-        let name = name.replace('-', "_");
+        let name = entry.field(&name.replace('-', "_")).to_owned();
         let value = match entry.form(&name) {
             Form::Text => Value::String(text.clone().into_owned()),
             Form::Number => number(&name, &text)?,

@@ -21,6 +21,7 @@ use super::door::{Anonymous, Porter, keep};
 use super::tls::{Certificate, acceptor};
 use super::{listen, metrics, openapi, operations, page, streams};
 use crate::app::App;
+use crate::app::error::refusal_of;
 use crate::app::place::Place;
 use crate::app::proof::PATH;
 use crate::app::published::Published;
@@ -28,6 +29,7 @@ use crate::app::tokens::Tokens;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::system_limit::SystemLimit;
 use crate::platform::{limits, signals};
 
 /// Maximum number of open connections.
@@ -96,7 +98,7 @@ where
     };
     let bridge = Arc::new(Bridge::begin(&app.settings)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
-    let runtime = runtime.map_err(|error| unread(Refusal::new(Code::Internal, format!("cannot start: {error}"))))?;
+    let runtime = runtime.map_err(|error| unread(refusal_of("start", &error)))?;
     runtime.block_on(async {
         let address = SocketAddr::new(options.host, options.port);
         let listener = TcpListener::bind(address).await.map_err(|error| unread(taken(address, &error)))?;
@@ -112,6 +114,7 @@ where
             stopping.cancel();
             waits.cancel();
         });
+        tracing::info!(%address, encrypted = tls.is_some(), "listens");
         ready(&Ready { url, token: tokens.owner().map(str::to_owned) });
         let mut hosts = options.allowed_hosts.clone();
         hosts.push(app.settings.host_name.clone());
@@ -123,6 +126,7 @@ where
         let (mcp, farewell) = mcp(&bridge, &place);
         let router = router(&bridge, mcp, Published::new(place.plan.clone()), Arc::new(porter));
         listen::take(listener, tls, router, connections, stop, registered).await;
+        tracing::info!("stops");
         // Windows that could not be closed run out by themselves.
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
         Ok(())
@@ -130,6 +134,9 @@ where
 }
 
 fn taken(address: SocketAddr, error: &std::io::Error) -> Refusal {
+    if let Some(limit) = SystemLimit::reached_by(error) {
+        return limit.refusal(format!("cannot listen on {address}: {error}"));
+    }
     Refusal::new(Code::PortTaken, format!("cannot listen on {address}: {error}"))
         .hint("callboard serve --port 0 takes one that is free")
 }

@@ -31,6 +31,7 @@ use crate::bridge::guest::{Guest, Standing};
 use crate::bridge::stream::{Page, Reader};
 use crate::domain::refusal::{Code, Refusal};
 use crate::ops::envelope;
+use crate::platform::deadline::Deadline;
 
 /// While nothing comes, a comment is sent this often, so that both ends know of each other.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -112,7 +113,7 @@ struct Stream<'a> {
     kind: &'static str,
 }
 
-/// The reader has gone.
+/// The reader has gone, or has enough.
 struct Gone;
 
 impl Stream<'_> {
@@ -149,11 +150,13 @@ impl Stream<'_> {
         }
     }
 
-    /// Waits for news; comments tell the reader that the stream lives.
+    /// Waits for news; comments tell the reader that the stream lives. It ends after the silence that the reader named.
     async fn wait(&self, reader: &Reader) -> Result<(), Gone> {
+        let enough = reader.silence().map(Deadline::after);
         loop {
+            let beat = enough.map_or(HEARTBEAT, |enough| enough.left().min(HEARTBEAT));
             let came = tokio::select! {
-                came = reader.news(self.bridge, HEARTBEAT) => came,
+                came = reader.news(self.bridge, beat) => came,
                 () = self.sender.closed() => return Err(Gone),
                 () = self.bridge.stopping.cancelled() => return Err(Gone),
                 () = self.slot.close.cancelled() => return Err(Gone),
@@ -161,6 +164,9 @@ impl Stream<'_> {
             // A token that was removed ends the stream: the next page says why.
             if came || !reader.is_known() {
                 return Ok(());
+            }
+            if enough.is_some_and(Deadline::is_over) {
+                return Err(Gone);
             }
             self.send(Event::default().comment("nothing new")).await?;
         }

@@ -10,34 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub use super::exit::Exit;
 use super::time::Millis;
-
-/// What kind of answer a process gives with its exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// An error of callboard itself.
-    Internal = 1,
-    /// The command line is wrong.
-    Usage = 2,
-    /// Nothing to do now, or the watch ended.
-    Nothing = 3,
-    /// Refused by a rule.
-    Refused = 4,
-    /// Taken by another holder.
-    Taken = 5,
-    /// Yours no longer: a stale lease, session or revision.
-    Stale = 6,
-    /// Busy past the deadline.
-    Busy = 7,
-    /// The board and this program do not match.
-    Version = 8,
-    /// The place is wrong: no board, no permission, no locks, no space.
-    Place = 9,
-    /// The board is complete.
-    Complete = 10,
-}
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal => $exit:ident,)+) => {
@@ -191,6 +165,8 @@ codes! {
     NoPermission = "no_permission" => Place,
     /// the disk is full
     DiskFull = "disk_full" => Place,
+    /// a limit of the system is reached: memory, open files, processes, or the length of a file
+    SystemLimit = "system_limit" => Place,
     /// the storage failed
     StorageFailed = "storage_failed" => Place,
     /// the database is a backup, and no board until it was restored
@@ -232,11 +208,15 @@ impl Refusal {
         Self { code, message: message.into(), hint: None, details: Map::new() }
     }
 
-    /// The refusal of whatever panicked: what it said, for whoever mends it.
-    pub fn mistake(panic: &(dyn Any + Send)) -> Self {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
-        Self::new(Code::Internal, format!("callboard has a mistake: {said}"))
+    /// The refusal of whatever panicked, with where it happened, for whoever fixes it.
+    pub fn internal_error(panic: &(dyn Any + Send), location: Option<&str>) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
+        let location = location.unwrap_or("an unknown place");
+        Self::new(Code::Internal, format!("internal error: {text} (at {location})"))
+            .hint("please report this, with the command and what callboard --version prints")
+            .detail("location", location)
+            .detail("version", env!("CARGO_PKG_VERSION"))
     }
 
     /// The same with the command that helps.

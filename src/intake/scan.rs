@@ -21,6 +21,7 @@ use super::walk::{Walked, threads, walk};
 use crate::domain::id::{CommitId, Module};
 use crate::platform::deadline::Deadline;
 use crate::platform::file;
+use crate::platform::threads::beside;
 use crate::workspace::git::{Checkout, Unfinished};
 
 /// Progress of a look.
@@ -111,8 +112,8 @@ pub fn scan(top: &Path, bounds: &Bounds, tell: Tell<'_>) -> Scan {
     // Git looks at every file too, and takes as long as everything else: both go on side by side.
     let (walked, manifests, entries, mut read, said) = thread::scope(|scope| {
         let git = checkout.as_ref().map(|checkout| {
-            let unfinished = scope.spawn(|| checkout.unfinished());
-            let lists = scope.spawn(|| (checkout.tracked(), checkout.history()));
+            let unfinished = beside(scope, || checkout.unfinished());
+            let lists = beside(scope, || (checkout.tracked(), checkout.history()));
             (checkout, unfinished, lists)
         });
         let walked = walk(top, bounds, tell);
@@ -320,7 +321,7 @@ fn read(top: &Path, files: &[&str], bounds: &Bounds, tell: Tell<'_>) -> Vec<(Str
         own
     };
     let mut found: Vec<(usize, Found)> = thread::scope(|scope| {
-        let readers: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
+        let readers: Vec<_> = (0..threads()).map(|_| beside(scope, work)).collect();
         readers.into_iter().flat_map(|reader| reader.join().unwrap_or_default()).collect()
     });
     found.sort_by_key(|(at, _)| *at);

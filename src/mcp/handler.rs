@@ -29,6 +29,7 @@ use super::toolset::Listed;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::bridge::guest::Guest;
+use crate::bridge::panics::caught;
 use crate::bridge::request::{Request, Settled};
 use crate::domain::refusal::{Code, Refusal};
 use crate::ops::envelope;
@@ -93,6 +94,7 @@ impl Client {
         let unread = |refusal| Refused { refusal, revision: None };
         let guest = self.guest(context);
         let (entry, mut body) = meant(tool, arguments).map_err(unread)?;
+        tracing::debug!(tool = tool.name, operation = entry.name, "called");
         self.presence.check_person(&body).map_err(unread)?;
         let is_window = self.connection == Connection::Process || self.greeted.load(Ordering::Acquire);
         if REGISTERS.contains(&entry.name) && is_window {
@@ -226,7 +228,8 @@ impl ServerHandler for Client {
         if let Some(help) = help(tool, &arguments) {
             return Ok(result(&help, false).into());
         }
-        Ok(match self.call(tool, arguments, &context).await {
+        let called = caught(self.call(tool, arguments, &context)).await;
+        Ok(match called.unwrap_or_else(|refusal| Err(Refused { refusal, revision: None })) {
             Ok(done) => result(&done.answered(), done.complaint.is_some()),
             Err(refused) => result(&envelope::denied(&refused), true),
         }

@@ -110,6 +110,7 @@ impl Presence {
         let strange = |_| unread(Refusal::new(Code::Internal, "a window was registered without a name"));
         let (agent, session) =
             (text("agent_id").parse().map_err(strange)?, text("session_id").parse().map_err(strange)?);
+        tracing::info!(%agent, "a session was registered for a connection");
         Ok((done, Aboard { agent, session, renew: Deadline::after(RENEWED_EVERY) }))
     }
 
@@ -173,6 +174,7 @@ impl Presence {
     }
 
     async fn close(&self, aboard: &Aboard) {
+        tracing::info!(agent = %aboard.agent, "the session of a connection ends");
         let body = json!({"agent_id": aboard.agent, "session_id": aboard.session});
         let body = body.as_object().cloned().unwrap_or_default();
         let Ok(entry) = find("close-session") else { return };

@@ -14,6 +14,7 @@ use super::presence::Identity;
 use super::room::Room;
 use super::toolset::Toolset;
 use crate::app::App;
+use crate::app::error::refusal_of;
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::bridge::guest::Guest;
@@ -40,7 +41,8 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
     let bridge = Arc::new(Bridge::begin(&app.settings)?);
     let Options { toolset, identity } = options.clone();
     let house = House { bridge: Arc::clone(&bridge), plan, toolset, identity, open: Open::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| unread(refusal_of("start", &error)))?;
     let done = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (stopping, waits) = (stop.clone(), bridge.stopping.clone());

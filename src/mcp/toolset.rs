@@ -84,6 +84,7 @@ const PLAIN: &[&str] = &[
     "specialty",
     "session_id",
     "lease_token",
+    "expected_revision",
     "ttl_seconds",
     "percent",
     "priority",
@@ -166,7 +167,15 @@ const TWELVE: &[Seat] = &[
         name: "coordination_dispatch",
         about: "Get work. claim-next and claim-review-next answer with the task, its lease and the command that hands it in; next-action says what to do; the others only look.",
         calls: Calls::Of(DISPATCHED),
-        fields: &["specialty", "reviewer_id", "ttl_seconds", "session_id", "watch_seconds"],
+        fields: &[
+            "specialty",
+            "reviewer_id",
+            "ttl_seconds",
+            "session_id",
+            "lease_token",
+            "expected_revision",
+            "watch_seconds",
+        ],
     },
     Seat {
         name: "coordination_command",
@@ -309,10 +318,15 @@ fn slim(schema: &Value) -> Value {
     let mut slimmed = Map::new();
     for (key, value) in schema {
         let kept = match key.as_str() {
-            "type" => match value.as_array().and_then(|types| types.iter().find(|one| **one != "null")) {
-                Some(one) => one.clone(),
-                None => value.clone(),
-            },
+            "type" => {
+                let types =
+                    value.as_array().map(|types| types.iter().filter(|one| **one != "null").collect::<Vec<_>>());
+                match types.as_deref() {
+                    Some([one]) => (*one).clone(),
+                    Some(several) => json!(several),
+                    None => value.clone(),
+                }
+            }
             "items" => json!({"type": value["type"].as_str().unwrap_or("string")}),
             "description" => {
                 json!(value.as_str().unwrap_or_default().split("\n\n").next().unwrap_or_default().replace('\n', " "))
@@ -328,6 +342,19 @@ fn slim(schema: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_show_the_guards_that_they_take_and_both_forms_of_a_place() {
+        let tools = Toolset::Default.tools();
+        let property = |tool: &str, field: &str| {
+            let tool = tools.iter().find(|listed| listed.name == tool).expect("one of the twelve");
+            tool.input["properties"][field].clone()
+        };
+        for field in ["expected_revision", "lease_token"] {
+            assert!(property("coordination_dispatch", field)["type"].is_string(), "{field}");
+        }
+        assert_eq!(property("coordination_events", "since")["type"], json!(["string", "integer"]));
+    }
 
     #[test]
     fn the_default_list_is_small_and_every_operation_can_be_reached() {

@@ -276,7 +276,17 @@ impl Changer {
         Ok(app.commit(&self.order(operation, None)?, work)?.into())
     }
 
-    /// The same for a holder's result: if its lease turns out to be gone, what it `said` is kept in the history.
+    /// Commits `work` for `operation`, and leaves the pages as they are.
+    pub fn commit_unrendered<O: Operation>(
+        &self,
+        operation: &O,
+        app: &App,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<O::Reply>, Refusal>,
+    ) -> Result<Done<O::Reply>, Refused> {
+        Ok(app.commit_unrendered(&self.order(operation, None)?, work)?.into())
+    }
+
+    /// Commits a holder's result: if its lease turns out to be gone, what it `said` is kept in the history.
     pub fn commit_result<O: Operation>(
         &self,
         operation: &O,

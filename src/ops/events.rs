@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Changer, Shared as _, Waiter};
+use super::since::Since;
 use super::texts::Text;
-use super::values::{Limit, Priority, Since, Target, Urgency};
+use super::values::{Limit, Priority, Target, Urgency};
 use super::{Done, Group, Kind, Operation};
 use crate::app::{App, Order};
 use crate::board::history::EventView;

@@ -198,7 +198,7 @@ pub struct Validate {
     #[arg(long, value_name = "FILE", requires = "repair")]
     #[serde(default)]
     pub backup: Option<String>,
-    /// Record no event. What is not sound records none in any case.
+    /// Record no event. A database that cannot be opened has none in any case.
     #[arg(long)]
     #[serde(default)]
     pub no_event: bool,
@@ -303,16 +303,24 @@ impl Operation for Validate {
             Refusal::new(Code::Unsound, format!("not as it must be: {count}")).hint("callboard validate --repair")
         });
         let (findings, drifted) = (reply.findings.len() as u64, reply.pages.len() as u64);
-        if self.no_event || !audit.is_sound() {
-            // Nothing is written into rows that are not sound, and pages that were edited stay to be looked at.
+        if self.no_event || audit.is_broken {
             return Ok(Done { complaint, ..Done::plain(reply, audit.revision.unwrap_or(0)) });
         }
         let unguarded = Changer { expected_revision: None, ..call.clone() };
-        let done = unguarded.commit(self, app, |turn| {
+        // Pages that were edited stay to be looked at.
+        let done = unguarded.commit_unrendered(self, app, |turn| {
             turn.note_validation(findings, drifted);
             Ok(Answer { outcome: Outcome::Done, reply })
-        })?;
-        Ok(Done { complaint, ..done })
+        });
+        match done {
+            Ok(done) => Ok(Done { complaint, ..done }),
+            // Rows can be so unsound that no event can be recorded among them.
+            Err(refused) if !audit.is_sound() => {
+                let warnings = vec![format!("no event of this could be recorded: {}", refused.refusal)];
+                Ok(Done { warnings, complaint, ..Done::plain(self::reply(&audit), audit.revision.unwrap_or(0)) })
+            }
+            Err(refused) => Err(refused),
+        }
     }
 }
 
@@ -327,6 +335,9 @@ impl Validate {
             Err(refused) => vec![format!("the pages are behind: {}", refused.refusal)],
         };
         let after = app.audit()?;
+        if let Err(refused) = app.record_rendered_pages(audit, &after, &caller) {
+            warnings.push(format!("no event of the pages could be recorded: {}", refused.refusal));
+        }
         if !repaired.lost.is_empty() {
             warnings.push("some of the board is lost; the file of before is kept".to_owned());
         }

@@ -4,6 +4,7 @@
 //! schemas. Doors are generic over [`Operation`]; [`catalogue!`](crate::catalogue) lists them all.
 
 pub mod agents;
+pub mod aliases;
 pub mod boards;
 pub mod call;
 mod catalogue;
@@ -23,6 +24,7 @@ pub mod questions;
 pub mod retention;
 pub mod reviews;
 pub mod sessions;
+pub mod since;
 pub mod status;
 pub mod surroundings;
 pub mod tasks;

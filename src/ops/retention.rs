@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Anyone, Caller, Changer};
-use super::values::{Limit, Since};
+use super::since::Since;
+use super::values::Limit;
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::app::archives::{FileState, Prepared};

@@ -7,8 +7,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::domain::cursor::Place;
-use crate::domain::event::Audience;
+use crate::domain::event::{Audience, InvalidAudience};
 use crate::domain::id::{AgentId, InvalidName, Module, Specialty};
 use crate::domain::refusal::{Code, Refusal};
 
@@ -309,60 +308,50 @@ impl FromStr for Urgency {
     }
 }
 
-/// A newtype around a domain type that is text everywhere: on a command line, in JSON, in the schema.
-macro_rules! textual {
-    ($(#[doc = $doc:literal])+ $type:ident($inner:ty), $name:literal) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-        #[serde(try_from = "String", into = "String")]
-        #[schemars(with = "String", rename = $name)]
-        pub struct $type($inner);
+/// An audience: `workers`, `reviewers`, `workers:SPECIALTY`, `reviewers:SPECIALTY`, `agent:ID`, `humans`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Target(Audience);
 
-        impl FromStr for $type {
-            type Err = <$inner as FromStr>::Err;
+impl FromStr for Target {
+    type Err = InvalidAudience;
 
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.parse().map(Self)
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = <$inner as FromStr>::Err;
-
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.0.to_string()
-            }
-        }
-
-        impl From<$inner> for $type {
-            fn from(inner: $inner) -> Self {
-                Self(inner)
-            }
-        }
-
-        impl From<$type> for $inner {
-            fn from(value: $type) -> Self {
-                value.0
-            }
-        }
-
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
+    fn from_str(text: &str) -> Result<Self, InvalidAudience> {
+        text.parse().map(Self)
+    }
 }
 
-textual! {
-    /// An audience: `workers`, `reviewers`, `workers:SPECIALTY`, `reviewers:SPECIALTY`, `agent:ID`, `humans`.
-    Target(Audience), "Target"
+impl TryFrom<String> for Target {
+    type Error = InvalidAudience;
+
+    fn try_from(text: String) -> Result<Self, InvalidAudience> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.0.to_string()
+    }
+}
+
+impl From<Audience> for Target {
+    fn from(audience: Audience) -> Self {
+        Self(audience)
+    }
+}
+
+impl From<Target> for Audience {
+    fn from(target: Target) -> Self {
+        target.0
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// For whom a handoff is: `agent:ID`, or a specialty.
@@ -412,11 +401,6 @@ impl From<Receiver> for String {
             Receiver::Specialty(one) => one.to_string(),
         }
     }
-}
-
-textual! {
-    /// A place in the stream of events: `SEQ`, or `GENERATION:SEQ`.
-    Since(Place), "Since"
 }
 
 /// How much of a list to answer with: 1 to 1000.

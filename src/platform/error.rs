@@ -63,11 +63,16 @@ impl PlatformError {
         move |source| Self::File { action, path, source }
     }
 
-    /// The kind of I/O error behind it, if there is one.
-    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+    /// The I/O error behind it, if there is one.
+    pub fn io_error(&self) -> Option<&io::Error> {
         match self {
-            Self::File { source, .. } => Some(source.kind()),
+            Self::File { source, .. } => Some(source),
             _ => None,
         }
+    }
+
+    /// Its kind.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.io_error().map(io::Error::kind)
     }
 }

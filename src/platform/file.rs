@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, fchmod, fchown};
@@ -284,6 +284,12 @@ pub fn settle_new(written: &Path, path: &Path) -> Result<(), PlatformError> {
 /// Gives a file another name, over whatever has it.
 pub fn rename(from: &Path, to: &Path) -> Result<(), PlatformError> {
     fs::rename(from, to).map_err(PlatformError::file("rename", from))
+}
+
+/// Opens a file that a person named, to write at its end. A new one is for its owner alone.
+pub fn append_private(path: &Path) -> Result<File, PlatformError> {
+    let opened = File::options().append(true).create(true).mode(0o600).custom_flags(libc::O_NOCTTY).open(path);
+    opened.map_err(PlatformError::file("write", path))
 }
 
 /// Lets everybody run a file who may read it.

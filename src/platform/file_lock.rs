@@ -99,6 +99,12 @@ pub fn acquire_alone(path: &Path, deadline: Deadline) -> Result<File, PlatformEr
     Ok(file)
 }
 
+/// Whether nobody holds the lock of a file that exists. False where that cannot be found out.
+pub fn is_free(path: &Path) -> bool {
+    let file = File::options().read(true).write(true).open(path);
+    file.is_ok_and(|file| FileExt::try_lock_exclusive(&file).is_ok())
+}
+
 fn take(file: &File, path: &Path, share: Share, holder_in: &Path, deadline: Deadline) -> Result<(), PlatformError> {
     let free = match share {
         Share::Readers => FileExt::try_lock_shared(file),

@@ -11,3 +11,13 @@ pub fn raise_open_files() -> usize {
     let holds = getrlimit(Resource::Nofile).current;
     holds.and_then(|holds| usize::try_from(holds).ok()).unwrap_or(usize::MAX)
 }
+
+/// Why no file can be opened now, whichever it is. None where files can be opened: then an error of one is about that one.
+pub fn open_error() -> Option<std::io::Error> {
+    std::fs::File::open("/dev/null").err()
+}
+
+/// The longest that a file of this process may get, in bytes, where there is such a limit.
+pub fn max_file_size() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}

@@ -123,7 +123,12 @@ impl<'a> Program<'a> {
         let mut child = command.spawn().ok()?;
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input.take()) {
             // A program that does not read all of it, or has ended, is no error: its output and its status say how it went.
-            std::thread::spawn(move || drop(stdin.write_all(&input)));
+            let write = std::thread::Builder::new().spawn(move || drop(stdin.write_all(&input)));
+            if write.is_err() {
+                // Without its input it is as good as not started.
+                let _ = child.kill().and_then(|()| child.wait());
+                return None;
+            }
         }
         let output = child.stdout.take().map(OwnedFd::from).map(File::from)?;
         // Else a descendant that holds the pipe would hold the reader.

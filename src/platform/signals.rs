@@ -4,7 +4,7 @@
 //! A process that waits, or that holds the lock between hosts, heeds them here: what must be put away is put away, and
 //! then the process ends by that very signal, so that a shell loop around it ends too.
 
-use std::sync::{Condvar, Mutex, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -43,6 +43,13 @@ pub fn heed() {
             let _ = std::thread::Builder::new().stack_size(64 * 1024).spawn(listen);
         }
     });
+}
+
+/// Has a write beyond `ulimit -f` fail with an error that is answered, instead of the signal that ends a process without a
+/// word. A program that this one starts gets the signal as usual.
+pub fn outlive_file_size_limit() {
+    // Where the system refuses, the signal does what it always did.
+    let _ = signal_hook::flag::register(libc::SIGXFSZ, Arc::default());
 }
 
 /// Has the first signal tell `instead`, which is to end the process in order; the next one ends it as [`heed`] says.

@@ -16,7 +16,7 @@ pub(super) fn scopes_of_others(store: &mut dyn Store) {
             let key = t.insert_attempt(&attempt(task, 1))?;
             let ended = ended.map(|at| (Millis(at), Outcome::Finished));
             t.update_attempt(&Attempt { key, ended, ..attempt(task, 1) })?;
-            Ok(task)
+            Ok::<_, StoreError>(task)
         };
         let own = add(t, "own", &["own"], None)?;
         assert!(!t.was_worked_on_since(own, Millis(0))?, "by nobody else");

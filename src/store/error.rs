@@ -1,9 +1,13 @@
 //! What a store can fail with, and what that means to whoever asked.
 
+use std::io::ErrorKind;
+
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::system_limit::SystemLimit;
+use crate::platform::error::PlatformError;
 
 /// An error of the store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else uses the database, and did not stop before the deadline.
     #[error("the database is busy")]
@@ -33,6 +37,9 @@ pub enum StoreError {
     /// No space left.
     #[error("the disk is full")]
     Full,
+    /// A limit of the system stopped it.
+    #[error("the database cannot go on: {1}")]
+    Limit(SystemLimit, Box<str>),
     /// It may not be written, or not be read.
     #[error("no permission: {0}")]
     Permission(Box<str>),
@@ -46,6 +53,18 @@ pub enum StoreError {
     /// Anything else: a mistake of callboard's own.
     #[error("the database refused: {0}")]
     Backend(Box<str>),
+}
+
+/// Why the file of a database could not be made.
+impl From<PlatformError> for StoreError {
+    fn from(error: PlatformError) -> Self {
+        let message = || error.to_string().into_boxed_str();
+        match (error.io_error().and_then(SystemLimit::reached_by), error.io_kind()) {
+            (Some(limit), _) => Self::Limit(limit, message()),
+            (None, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => Self::Full,
+            (None, _) => Self::Permission(message()),
+        }
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -62,6 +81,7 @@ impl From<StoreError> for Refusal {
                 .hint("callboard lease-reclaim brings it up to date, as any write does"),
             StoreError::Missing => Self::new(Code::BoardLost, message),
             StoreError::Full => Self::new(Code::DiskFull, message).hint("make space, then repeat the command"),
+            StoreError::Limit(limit, _) => limit.refusal(message),
             StoreError::Permission(_) => Self::new(Code::NoPermission, message).hint("ls -l project-plan"),
             StoreError::Io(_) => Self::new(Code::StorageFailed, message).hint("df -h project-plan"),
             StoreError::Conflict(_) => Self::new(Code::StorageFailed, message)

@@ -4,11 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files, environments and moments by themselves")]
 
 mod aboard;
+mod checks;
 mod comfort;
 mod crash;
 mod damage;
 mod doctor;
 mod example;
+mod fields;
 mod files;
 mod fleet;
 mod former;
@@ -16,6 +18,9 @@ mod guard;
 mod hostile;
 mod impostor;
 mod intake;
+mod leftovers;
+mod limits;
+mod log;
 mod manual;
 mod mcp;
 mod mcp_sessions;
@@ -27,12 +32,14 @@ mod places;
 mod project;
 mod proofs;
 mod readme;
+mod reads;
 mod refusals;
 mod served;
 mod server;
 mod shared;
 mod signals;
 mod snapshots;
+mod stopped;
 mod storm;
 mod strangers;
 mod submissions;

@@ -20,28 +20,11 @@ pub fn generated(path: &str) -> ExpectFile {
 
 const NOTE: &str = "<!-- generated: UPDATE_EXPECT=1 cargo test --test process manual -->\n";
 
-fn exit_meaning(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Done => "done",
-        Exit::Internal => "an error of callboard itself; nothing was changed",
-        Exit::Usage => "the command line is wrong",
-        Exit::Nothing => "nothing to do now, or the watch ended",
-        Exit::Refused => "refused by a rule",
-        Exit::Taken => "taken by another holder",
-        Exit::Stale => "yours no longer: lease, session or revision",
-        Exit::Busy => "busy past the deadline",
-        Exit::Version => "the board and this program do not match",
-        Exit::Place => "the place is wrong: no board, no permission, no locks, disk full",
-        Exit::Complete => "the board is complete",
-    }
-}
-
 #[test]
 fn codes_are_those_of_the_program() {
-    use Exit::{Busy, Complete, Done, Internal, Nothing, Place, Refused, Stale, Taken, Usage, Version};
     let mut page = format!("# Exit codes and refusal codes\n\n{NOTE}\n| exit | means |\n| --- | --- |\n");
-    for exit in [Done, Internal, Usage, Nothing, Refused, Taken, Stale, Busy, Version, Place, Complete] {
-        let _ = writeln!(page, "| {} | {} |", exit as i32, exit_meaning(exit));
+    for exit in Exit::ALL {
+        let _ = writeln!(page, "| {} | {} |", *exit as i32, exit.meaning());
     }
     page.push_str(
         "\nA refusal has a stable code, a message, a hint that is a command, and details:\n\

@@ -33,7 +33,8 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: Output) -> Self {
+    /// What a process left that has ended.
+    pub fn of(output: Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         let code = output.status.code().unwrap_or_else(|| -output.status.signal().unwrap());
         let text = |bytes| String::from_utf8(bytes).unwrap();

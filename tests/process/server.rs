@@ -69,6 +69,11 @@ impl Server {
         }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its port.
     pub fn port(&self) -> &str {
         self.url.rsplit(':').next().unwrap()

@@ -490,7 +490,7 @@ fn a_command_helps() {
             Example:
               callboard claim-next --agent-id worker-a --watch-seconds 90
 
-            Exit codes: 0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, 10 complete
+            Exit codes: 0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, 10 the board is complete
         "#]],
     );
 }

@@ -6,10 +6,9 @@
 
 use rusqlite::Connection;
 
-use super::error::translated;
+use super::error::{first_failure, translated};
 use super::open::Ending;
 use crate::store::contract::{Access, Kept};
-use crate::store::error::StoreError;
 
 /// Begins a transaction of a group. A read needs no savepoint.
 pub(super) fn part(connection: &Connection, access: Access) -> Kept<Option<Ending>> {
@@ -22,18 +21,16 @@ pub(super) fn part(connection: &Connection, access: Access) -> Kept<Option<Endin
     }
 }
 
-/// Refuses what would no longer be a part of the group.
-pub(super) fn demand_open(connection: &Connection) -> Kept<()> {
-    if connection.is_autocommit() {
-        return Err(StoreError::Io("it has undone what was to be committed together".into()));
-    }
-    Ok(())
+/// Refuses to go on in a transaction or a group that SQLite has undone by itself, with the error that made it do so.
+pub(super) fn check_open(connection: &Connection) -> Kept<()> {
+    if connection.is_autocommit() { Err(first_failure()) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::Store as _;
+    use crate::store::StoreError;
     use crate::store::conformance::CHECKS;
     use crate::store::samples::{board, read};
     use crate::store::sqlite::open::tests::fresh;
@@ -69,6 +66,33 @@ mod tests {
         put(&mut store, 3, true);
         drop(store);
         assert_eq!(read(&mut fresh(directory.path()), |t| t.board()).revision, 1, "its group never ended");
+    }
+
+    #[test]
+    fn a_commit_after_an_error_that_was_dropped_answers_with_that_error() {
+        for is_group in [false, true] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut store = fresh(directory.path());
+            {
+                let mut first = store.begin(Access::Write).expect("a transaction");
+                first.put_board(&board()).expect("put");
+                first.commit().expect("kept");
+            }
+            store.connection().execute_batch("PRAGMA max_page_count = 1").expect("as full as it is");
+            if is_group {
+                store.begin_group(Access::Write).expect("a group");
+            }
+            let mut transaction = store.begin(Access::Write).expect("a transaction");
+            let reply = "x".repeat(1_000_000);
+            let (id, digest, at) = ("r-1".parse().expect("a name"), "d".to_owned(), crate::domain::time::Millis(0));
+            let request = crate::store::contract::Request { id, digest, reply, revision: 1, at };
+            assert!(transaction.keep_request(&request).is_err(), "and whoever asked goes on without it");
+            let refused = transaction.commit().expect_err("SQLite has undone it");
+            assert!(matches!(refused, StoreError::Full), "{refused}");
+            if is_group {
+                assert!(matches!(store.end_group().expect_err("nothing is there"), StoreError::Full));
+            }
+        }
     }
 
     #[test]

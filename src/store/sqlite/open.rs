@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Statement};
 
-use super::error::translated;
+use super::error::{translated, watch_for_failure};
 use super::{group, schema};
 use crate::domain::board::{Journal, StorageKind};
 use crate::platform::deadline::Deadline;
@@ -87,7 +87,7 @@ impl SqliteStore {
     pub fn create(path: &Path, options: OpenOptions, commit_guard: Option<Guarded>) -> Kept<Self> {
         check_companions(path)?;
         // With its rights from the start: what SQLite makes beside it gets the same ones.
-        file::prepare_database(path).map_err(|error| StoreError::Permission(error.to_string().into()))?;
+        file::prepare_database(path)?;
         Ok(Self::connect(path, Purpose::Create, options)?.guarded(commit_guard))
     }
 
@@ -151,7 +151,7 @@ impl SqliteStore {
     /// Copies what was committed into a file that does not exist.
     pub(super) fn vacuum_into(connection: &Connection, path: &Path) -> Kept<()> {
         // SQLite fills a file that is empty, and it keeps its rights.
-        file::prepare_database(path).map_err(|error| StoreError::Permission(error.to_string().into()))?;
+        file::prepare_database(path)?;
         let target = path.to_string_lossy();
         connection.execute("VACUUM INTO ?1", [target.as_ref()]).map(drop).map_err(translated)
     }
@@ -201,6 +201,7 @@ impl SqliteStore {
             Access::Read => "BEGIN",
             Access::Write => "BEGIN IMMEDIATE",
         };
+        watch_for_failure();
         self.connection.execute_batch(begin).map_err(translated)?;
         let transaction = self.transaction(Some(Ending { keep: "COMMIT", undo: "ROLLBACK" }));
         match access {
@@ -229,7 +230,7 @@ impl SqliteStore {
 
     /// Makes everything durable that was kept in the group. After an error nothing of it is there, or nobody knows.
     pub fn end_group(&mut self) -> Kept<()> {
-        group::demand_open(&self.connection)?;
+        group::check_open(&self.connection)?;
         self.connection.execute_batch("COMMIT").map_err(translated)?;
         self.grouped = false;
         Ok(())
@@ -241,7 +242,7 @@ impl Store for SqliteStore {
         if !self.grouped {
             return Ok(Box::new(self.open_transaction(access)?));
         }
-        group::demand_open(&self.connection)?;
+        group::check_open(&self.connection)?;
         Ok(Box::new(self.transaction(group::part(&self.connection, access)?)))
     }
 }
@@ -326,6 +327,7 @@ fn collect<T>(
 impl Transaction for SqliteTransaction<'_> {
     fn commit(mut self: Box<Self>) -> Kept<()> {
         if let Some(Ending { keep, .. }) = self.ending {
+            group::check_open(self.connection)?;
             self.connection.execute_batch(keep).map_err(translated)?;
         }
         self.ending = None;
