@@ -18,9 +18,9 @@ use crate::board::look::{Look, Moment};
 use crate::board::mutation::{self, Answer, Committed, Naming, Pulse, Refused};
 use crate::board::pages::Picture;
 use crate::board::turn::{Names, Turn};
-use crate::domain::credential::{SESSION_DIGITS, SESSION_PREFIX};
 use crate::domain::id::{HostId, LeaseToken, RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
+use crate::domain::session_ids::{SESSION_DIGITS, SESSION_PREFIX};
 use crate::domain::time::Millis;
 use crate::intake::scan::Progress;
 use crate::platform::deadline::Deadline;
@@ -155,11 +155,11 @@ impl App {
         warnings.extend(place.copy_warning());
         let behind = pages == PagesAfter::Rendered && self.show(&place, &host, &committed, first, &mut warnings);
         self.prune_if_overfull(committed.overfull, &mut warnings);
-        let Committed { answer, revision, replayed, refusal, .. } = committed;
+        let Committed { answer, revision, session, replayed, refusal, .. } = committed;
         if let Some(refusal) = refusal {
             return Err(Refused { refusal, revision: Some(revision) });
         }
-        Ok(Changed { answer, revision, request_id, warnings, replayed, projection_behind: behind })
+        Ok(Changed { answer, revision, request_id, session, warnings, replayed, projection_behind: behind })
     }
 
     /// Looks at the board. Nothing is written, whatever `look` does.
@@ -214,10 +214,11 @@ impl App {
             Refused { refusal, revision }
         })?;
         let revision = seen.board().revision;
+        let session = seen.session_id().cloned();
         let refused = |refusal| Refused { refusal, revision: Some(revision) };
         refuse_copy(place, seen.board()).map_err(refused)?;
         let answer = look(&seen, place).map_err(refused)?;
-        Ok(Seen { answer, revision })
+        Ok(Seen { answer, revision, session })
     }
 
     /// Does `work` and undoes it, to say what it would do.
@@ -232,7 +233,7 @@ impl App {
         let mut store = self.store(&place, &held).map_err(unread)?;
         let whole = Self::whole(order, request_id, self.storage_moment(&place, &host).map_err(unread)?);
         let (answer, revision) = mutation::rehearse(&mut store, &whole, &self.names(), work)?;
-        Ok(Seen { answer, revision })
+        Ok(Seen { answer, revision, session: order.caller.session.clone() })
     }
 
     pub(super) fn whole(order: &Order, request_id: RequestId, moment: Moment) -> mutation::Order<'_> {

@@ -23,6 +23,7 @@ pub mod repair;
 pub mod servers;
 pub mod settings;
 mod sightings;
+pub mod stored_sessions;
 pub mod together;
 pub mod tokens;
 pub mod validate;

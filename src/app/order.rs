@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::board::caller::Caller;
 use crate::board::mutation::{self, Answer, LateResult};
-use crate::domain::id::RequestId;
+use crate::domain::id::{RequestId, SessionId};
 
 /// A mutation as a door orders it.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct Changed<T> {
     pub revision: u64,
     /// The name of the request.
     pub request_id: RequestId,
+    /// The session that acted.
+    pub session: Option<SessionId>,
     /// What is worth saying.
     pub warnings: Vec<String>,
     /// True when it had been done before.
@@ -86,12 +88,14 @@ pub struct Seen<T> {
     pub answer: Answer<T>,
     /// The revision of the board that was looked at.
     pub revision: u64,
+    /// The session that asked.
+    pub session: Option<SessionId>,
 }
 
 impl<T> Seen<T> {
     /// The same with another reply.
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Seen<U> {
         let Answer { outcome, reply } = self.answer;
-        Seen { answer: Answer { outcome, reply: map(reply) }, revision: self.revision }
+        Seen { answer: Answer { outcome, reply: map(reply) }, revision: self.revision, session: self.session }
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::board::inbox::DIRECTORY;
+use crate::domain::session_ids::ShownSessions;
 use crate::platform::file;
 use crate::projection::bundles;
 use crate::projection::pages::PAGES;
@@ -48,10 +49,10 @@ impl Published {
     }
 }
 
-/// The text of such a file, if it is there.
+/// The text of such a file, if it is there, without the session ids that older programs wrote.
 pub fn text(path: &std::path::Path) -> Option<String> {
     let content = file::read(path, MOST).ok()??;
-    Some(String::from_utf8_lossy(&content).into_owned())
+    Some(ShownSessions::NONE.text(&String::from_utf8_lossy(&content)).into_owned())
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Settings {
             entropy: entropy(),
             file_system: test_variable("CALLBOARD_TEST_FILE_SYSTEM"),
             panicking_operation: test_variable("CALLBOARD_TEST_PANIC"),
-            user: user.unwrap_or_else(|| "unknown".to_owned()),
+            user: user.or_else(host::user_name).unwrap_or_else(|| host::user_id().to_string()),
             git_index: None,
             messages: LockMessages::default(),
         })

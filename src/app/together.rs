@@ -153,11 +153,11 @@ impl App {
         let committed = committed?;
         group.pages_are_due |= Self::pages_are_due(&group.place, &committed);
         group.overfull = committed.overfull.or(group.overfull);
-        let Committed { answer, revision, warnings, replayed, refusal, .. } = committed;
+        let Committed { answer, revision, session, warnings, replayed, refusal, .. } = committed;
         if let Some(refusal) = refusal {
             return Err(Refused { refusal, revision: Some(revision) });
         }
-        Ok(Changed { answer, revision, request_id, warnings, replayed, projection_behind: false })
+        Ok(Changed { answer, revision, request_id, session, warnings, replayed, projection_behind: false })
     }
 
     pub(super) fn look_together<T>(

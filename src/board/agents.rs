@@ -6,13 +6,15 @@ use serde_json::json;
 
 use super::leases::HELD_MOST;
 use super::turn::Turn;
+use super::windows::window_in_use;
 use crate::domain::actor::{Acting, Actor, Named};
 use crate::domain::agent::{Agent, Role};
 use crate::domain::event::EventKind;
-use crate::domain::id::{AgentId, Specialty, ThreadKey, WindowId};
+use crate::domain::id::{AgentId, SessionId, Specialty, ThreadKey, WindowId};
 use crate::domain::lease::{Lease, LeaseKind, Ttl};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::session::{Ending, REPLACED_WARNING_SECONDS, Session};
+use crate::domain::session::{Ending, Session};
+use crate::domain::text::quoted;
 use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
 use crate::store::contract::{LeasesOf, SessionsOf};
@@ -43,6 +45,10 @@ pub struct Registration {
     pub workspace: Workspace,
     /// True when workspace and branch were confirmed.
     pub confirmed: bool,
+    /// True where the caller says that it is this window and lost its context.
+    pub resume: bool,
+    /// The session that the caller had: it proves that the caller is its window.
+    pub former: Option<SessionId>,
 }
 
 /// An agent with its new window.
@@ -58,16 +64,34 @@ pub struct Aboard {
     pub is_one_of_several: bool,
 }
 
+impl Registration {
+    /// What was given beside the agent and the window, as flags.
+    fn flags(&self, while_session: bool) -> String {
+        let labels = self.labels.iter().map(|(name, value)| format!(" --label {}", quoted(&format!("{name}={value}"))));
+        let number = |flag: &str, number: Option<u32>| number.map(|number| format!(" --{flag} {number}"));
+        let numbers = [number("max-tasks", self.max_tasks), number("ttl-seconds", self.ttl.map(Ttl::seconds))];
+        let confirms = self.confirmed.then(|| " --confirm-workspace --confirm-branch".to_owned());
+        let reuses = while_session.then(|| " --while-session".to_owned());
+        labels.chain(numbers.into_iter().flatten()).chain(confirms).chain(reuses).collect()
+    }
+}
+
 impl Turn<'_> {
     /// Registers a window. The same key gives the same agent; the same key, host and window replaces the old session
-    /// and takes over its leases, with a new epoch and token.
+    /// and takes over its leases, with a new epoch and token. Refuses with `window_in_use` a caller that neither says nor
+    /// proves that it is a window that is in use.
     pub fn register(&mut self, registration: Registration) -> Result<Aboard, Refusal> {
         let agent = self.agent_for(&registration)?;
         let now = self.now();
+        let flags = registration.flags(self.while_session);
         let old = self.store.window(&agent.id, &registration.host, &registration.window)?;
         if let Some(old) = old.as_ref().filter(|old| old.ended.is_none()) {
             // Its leases go to the new session.
             self.credential.check(&format!("window {}", old.window), old.registered_by.as_ref())?;
+            let is_same = registration.resume || registration.former.as_ref() == Some(&old.id);
+            if !is_same && let Some(refusal) = window_in_use(&*self.store, &agent, old, self.dial, &flags)? {
+                return Err(refusal);
+            }
         }
         let session = Session {
             id: self.names.session_id()?,
@@ -84,17 +108,13 @@ impl Turn<'_> {
         };
         let live = old.filter(|old| old.ended.is_none());
         if let Some(old) = &live {
-            if now.since(old.seen_at) < REPLACED_WARNING_SECONDS * 1000 {
-                self.warn(format!(
-                    "session {} of window {} was active {} s ago and is replaced; two windows need different --window-id",
-                    old.id,
-                    old.window,
-                    now.since(old.seen_at) / 1000
-                ));
-            }
             self.store.put_session(&Session { ended: Some((now, Ending::Replaced)), ..old.clone() })?;
         }
         self.store.put_session(&session)?;
+        self.check_registered_place(
+            &session,
+            &format!("{}{flags}", agent.registration_of(&session.host, &session.window)),
+        )?;
         self.touched = super::turn::Touched::State;
         self.rung.insert(Topic::Crew);
         self.actor = Actor::Agent(Box::new(Acting {

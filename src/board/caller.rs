@@ -1,10 +1,12 @@
 //! Who calls, as a door hands it over, and who that is on this board.
 
+use super::windows::free_window;
 use crate::domain::actor::{Acting, Actor, Named, Proof};
 use crate::domain::credential::Credential;
 use crate::domain::id::{AgentId, LeaseToken, SessionId, ThreadKey};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::session::Session;
+use crate::domain::session::{Ending, Session};
+use crate::domain::session_ids::ShownSessions;
 use crate::domain::text::quoted;
 use crate::domain::workspace::Workspace;
 use crate::store::Transaction;
@@ -42,7 +44,7 @@ impl Caller {
     /// Refuses with `forbidden` a caller that names an agent or session which another token registered. It comes before
     /// everything else, so that no other refusal, and no replay, tells or does anything for that agent.
     pub fn authorize(&self, store: &dyn Transaction) -> Result<(), Refusal> {
-        if self.credential == Credential::Account {
+        if self.credential.acts_for_all() {
             return Ok(());
         }
         for key in self.thread_key.iter().chain(&self.newcomer) {
@@ -88,22 +90,42 @@ impl Caller {
         let (session, named, candidates) = match session {
             Some(session) if session.agent != agent.id => {
                 let message = format!("session {} belongs to agent {}", session.id, session.agent);
-                return Err(Refusal::new(Code::UnknownSession, message)
-                    .hint(format!("callboard init-agent --thread-key {}", quoted(agent.thread_key.as_str()))));
+                return Err(Refusal::new(Code::UnknownSession, message).hint(agent.registration()));
             }
             Some(session) => (Some(session), Named::Explicitly, Vec::new()),
             None => {
                 let mut live = store.sessions(SessionsOf::Agent(&agent.id), WINDOWS_SHOWN)?;
                 // A claim in another's session would be answered with the lease token of what it holds.
                 live.retain(|session| self.credential.may_act_for(session.registered_by.as_ref()));
-                if live.len() == 1 {
-                    (live.pop(), Named::Implied, Vec::new())
-                } else {
-                    (None, Named::Implied, live.into_iter().map(|session| session.id).collect())
-                }
+                if live.len() == 1 { (live.pop(), Named::Implied, Vec::new()) } else { (None, Named::Implied, live) }
             }
         };
         Ok(Actor::Agent(Box::new(Acting { agent, session, named, candidates })))
+    }
+
+    /// The session ids that the answer shows, where `own` is the session that asks.
+    pub fn shown_sessions(&self, own: Option<&SessionId>) -> ShownSessions {
+        match self.credential {
+            _ if self.is_agent() => ShownSessions::Own(own.or(self.session.as_ref()).cloned()),
+            Credential::Operator => ShownSessions::All,
+            Credential::Account if self.surely_human => ShownSessions::All,
+            Credential::Account | Credential::Token { .. } | Credential::Anonymous => ShownSessions::NONE,
+        }
+    }
+
+    /// What a change is worth saying of who makes it: that it is recorded as a person's, where an agent may have forgotten its
+    /// name; that the session is to be named, where there are several.
+    pub fn warning(&self, actor: &Actor, store: &dyn Transaction) -> Result<Option<String>, Refusal> {
+        Ok(match actor {
+            Actor::Human { sure: false, .. } if !self.is_agent() && store.agent_count()? > 0 => Some(format!(
+                "no agent was named: this is recorded as done by a person, {actor}. An agent names itself: --agent-id ID, or \
+                 CALLBOARD_AGENT_ID"
+            )),
+            Actor::Agent(acting) if acting.session.is_none() && acting.candidates.len() > 1 => {
+                Some(format!("{}: --session-id ID, as init-agent printed it there", acting.several_sessions()))
+            }
+            _ => None,
+        })
     }
 
     /// True for an agent, by whatever it is named.
@@ -149,11 +171,15 @@ fn live_session(store: &dyn Transaction, id: &SessionId) -> Result<Session, Refu
     match session.ended {
         None => Ok(session),
         Some((at, ending)) => {
-            let key = store
-                .agent(&session.agent)?
-                .map_or_else(|| "KEY".to_owned(), |agent| quoted(agent.thread_key.as_str()));
+            // A window that another one replaced registers under a name of its own; else the two would replace each other.
+            let window =
+                if ending == Ending::Replaced { free_window(store, &session)? } else { session.window.clone() };
+            let hint = store.agent(&session.agent)?.map_or_else(
+                || format!("callboard init-agent --thread-key KEY --window-id {window}"),
+                |agent| agent.registration_of(&session.host, &window),
+            );
             Err(Refusal::new(Code::StaleSession, format!("session {id} was {ending} at {at}"))
-                .hint(format!("callboard init-agent --thread-key {key} --window-id {}", session.window))
+                .hint(hint)
                 .detail("ending", ending.as_str())
                 .detail("agent_id", session.agent.as_str()))
         }

@@ -62,7 +62,7 @@ impl Turn<'_> {
                 return self.resume(lease, wish);
             }
             if lease.is_live(self.dial.lease) && (!lease.handed || lease.agent == self.actor.acting()?.agent.id) {
-                return Err(lease.held_by_other(self.dial));
+                return Err(lease.held_by_other(&self.holder_of(&lease)?));
             }
         }
         self.refuse_unconfirmed()?;
@@ -297,11 +297,11 @@ impl Turn<'_> {
 
     fn beyond_limit(&self, agent: &AgentId) -> Result<Refusal, Refusal> {
         let held = self.live_work(agent)?;
-        let list: Vec<String> =
-            held.iter().map(|lease| format!("{} in session {}", lease.module, lease.session)).collect();
+        let list = held.iter().map(|lease| Ok(format!("{} in {}", lease.module, self.holder_of(lease)?.place())));
+        let list: Vec<String> = list.collect::<Result<_, Refusal>>()?;
         let limit = self.limit_of(agent)?;
         Ok(Refusal::new(Code::LimitReached, format!("{agent} may hold {limit} at once and holds {}", list.join(", ")))
-            .hint("finish or release it there, or give --session-id of that window")
+            .hint("finish or release it there; each window names its own --session-id")
             .detail("held", list))
     }
 
@@ -352,7 +352,7 @@ impl Turn<'_> {
             Overlap::OnRequest => format!("callboard claim {module} --allow-overlap, or callboard claim-next"),
             _ => "callboard claim-next".to_owned(),
         };
-        let refusal = Refusal::new(Code::ScopeOverlap, message).hint(hint).holder(&lease.holder(self.dial));
+        let refusal = Refusal::new(Code::ScopeOverlap, message).hint(hint).holder(&self.holder_of(&lease)?);
         Err(refusal.detail("with", lease.module.as_str()).detail("paths", vec![ours, theirs]))
     }
 

@@ -85,8 +85,7 @@ impl Look<'_> {
                 if let Some(lease) =
                     self.store.lease(task.key, LeaseKind::Work)?.filter(|lease| lease.is_live(self.dial.lease))
                 {
-                    let holder = lease.holder(self.dial);
-                    list.push(format!("held by {} until {}", holder.agent_id, holder.expires_at));
+                    list.push(format!("held by {} until {}", lease.agent, lease.expires_at(self.dial)));
                 }
             }
             TaskState::Waiting => {
@@ -123,7 +122,7 @@ impl Look<'_> {
                 conflict.theirs,
                 lease.agent,
                 lease.module,
-                lease.holder(self.dial).expires_at
+                lease.expires_at(self.dial)
             ));
         }
         Ok(list)

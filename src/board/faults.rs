@@ -101,7 +101,8 @@ impl Scene {
         }
         claim(&ann, "held");
         stage.act(&person(), |turn| turn.ask(question(Some("asked"))).map(drop)).expect("asked");
-        let rita_many = super::agents::Registration { max_tasks: Some(9), ..registration("rita", "main") };
+        let rita_many =
+            super::agents::Registration { max_tasks: Some(9), resume: true, ..registration("rita", "main") };
         let rita = stage.register(rita_many).1;
         for name in ["parcel", "taken"] {
             claim(&rita, name);
@@ -145,7 +146,9 @@ fn pat(_: &Scene) -> Caller {
 
 const USE_CASES: &[UseCase] = &[
     (pat, "register a new window", |t| done(t.register(registration("new", "main")))),
-    (pat, "register a window again", |t| done(t.register(registration("ann", "main")))),
+    (pat, "register a window again", |t| {
+        done(t.register(super::agents::Registration { resume: true, ..registration("ann", "main") }))
+    }),
     (ann, "close a session", |t| done(t.close_session(None))),
     (pat, "reap sessions", |t| done(t.reap_sessions(1))),
     (pat, "add a task", |t| {

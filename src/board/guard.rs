@@ -73,15 +73,15 @@ impl Look<'_> {
                     (Some(held), _) => {
                         verdict = PathVerdict::Held;
                         module = Some(held.lease.module.clone());
-                        holder = Some(held.lease.holder(self.dial));
+                        holder = Some(self.holder_of(&held.lease)?);
                     }
                     (None, Some(own)) => (verdict, module) = (PathVerdict::Own, Some(own.module.clone())),
                     (None, None) if agent.is_some() => verdict = PathVerdict::Outside,
                     (None, None) => {}
                 }
             }
-            CheckedPath { path: path.clone(), verdict, module, holder }
+            Ok(CheckedPath { path: path.clone(), verdict, module, holder })
         };
-        Ok(paths.iter().map(check).collect())
+        paths.iter().map(check).collect()
     }
 }

@@ -39,10 +39,9 @@ impl Look<'_> {
         self.name_questions(&mut list)?;
         for lease in self.store.leases(LeasesOf::All, NAMED)?.iter().filter(|lease| lease.is_live(self.dial.lease)) {
             let kind = if lease.kind == crate::domain::lease::LeaseKind::Work { "held" } else { "review" };
-            let holder = lease.holder(self.dial);
             list.push(WaitingOn {
-                by: Some(holder.agent_id.to_string()),
-                until: Some(holder.expires_at),
+                by: Some(lease.agent.to_string()),
+                until: Some(lease.expires_at(self.dial)),
                 ..hindrance(kind, Some(&lease.module))
             });
         }
@@ -153,10 +152,10 @@ impl Look<'_> {
         let held = self.others_scopes()?;
         for task in self.store.offers(Offers::All, None, NAMED)? {
             if let Some(conflict) = conflict_with(&held, &task) {
-                let holder = conflict.lease.holder(self.dial);
+                let lease = conflict.lease;
                 list.push(WaitingOn {
-                    by: Some(format!("{} holds {} for {}", holder.agent_id, conflict.theirs, conflict.lease.module)),
-                    until: Some(holder.expires_at),
+                    by: Some(format!("{} holds {} for {}", lease.agent, conflict.theirs, lease.module)),
+                    until: Some(lease.expires_at(self.dial)),
                     ..hindrance("overlap", Some(&task.module))
                 });
             } else if let Some(kept) = task.reserved(self.dial.lease) {

@@ -79,7 +79,7 @@ impl Turn<'_> {
     pub(super) fn shown_lease(&self, task: &Task, kind: LeaseKind) -> Result<Lease, Refusal> {
         self.actor.acting()?;
         match self.store.lease(task.key, kind)? {
-            Some(lease) => lease.demand(&self.proof, self.dial).map(|()| lease),
+            Some(lease) => lease.demand(&self.proof, &self.holder_of(&lease)?).map(|()| lease),
             None => Err(nobody_holds(&task.module, kind, task.state)),
         }
     }

@@ -112,7 +112,7 @@ impl Look<'_> {
     /// Leases, those that run out first first.
     pub fn leases(&self, limit: usize) -> Result<Vec<LeaseView>, Refusal> {
         let leases = self.store.leases(LeasesOf::All, limit)?;
-        Ok(leases.iter().map(|lease| self.lease_view(lease)).collect())
+        leases.iter().map(|lease| self.lease_view(lease)).collect()
     }
 
     /// The tasks that the acting agent's `claim-next` would try, best first; for a person those of any worker.

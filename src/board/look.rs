@@ -4,9 +4,10 @@ use super::caller::Caller;
 use crate::domain::actor::Actor;
 use crate::domain::board::Board;
 use crate::domain::credential::Credential;
-use crate::domain::id::Module;
+use crate::domain::id::{Module, SessionId};
+use crate::domain::lease::Lease;
 use crate::domain::lease_clock::{self, HostRecord};
-use crate::domain::refusal::{Code, Refusal};
+use crate::domain::refusal::{Code, Holder, Refusal};
 use crate::domain::task::Task;
 use crate::domain::time::{Dial, Millis};
 use crate::store::Transaction;
@@ -38,6 +39,8 @@ pub struct Look<'a> {
     pub(super) actor: Actor,
     pub(super) credential: Credential,
     pub(super) dial: Dial,
+    /// The time as this host has it. On a board that nobody changes the dial stands behind it.
+    pub(super) host_wall: Millis,
 }
 
 impl<'a> Look<'a> {
@@ -46,7 +49,12 @@ impl<'a> Look<'a> {
         let board = store.board()?;
         let actor = caller.resolve(store)?;
         let dial = lease_clock::estimate(board.dial, moment.record(store)?, moment.wall, moment.boot_clock);
-        Ok(Self { store, board, actor, credential: caller.credential.clone(), dial })
+        Ok(Self { store, board, actor, credential: caller.credential.clone(), dial, host_wall: moment.wall })
+    }
+
+    /// The session that asks.
+    pub fn session_id(&self) -> Option<&SessionId> {
+        self.actor.session_id()
     }
 
     /// The board's own row.
@@ -54,10 +62,20 @@ impl<'a> Look<'a> {
         &self.board
     }
 
+    /// Who holds a lease, and in which window.
+    pub(super) fn holder_of(&self, lease: &Lease) -> Result<Holder, Refusal> {
+        holder_of(self.store, lease, self.dial)
+    }
+
     /// The task of this name; refuses with `unknown_module`.
     pub fn task(&self, module: &Module) -> Result<Task, Refusal> {
         known_task(self.store, module)
     }
+}
+
+/// Who holds a lease, and in which window.
+pub(super) fn holder_of(store: &dyn Transaction, lease: &Lease, dial: Dial) -> Result<Holder, Refusal> {
+    Ok(lease.holder(dial, store.session(&lease.session)?.as_ref()))
 }
 
 /// The task of this name; refuses with `unknown_module`.

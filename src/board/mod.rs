@@ -64,4 +64,5 @@ pub mod tasks;
 pub mod turn;
 pub mod unread;
 pub mod views;
+mod windows;
 pub mod work;

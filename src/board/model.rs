@@ -250,6 +250,7 @@ impl Play {
                     let (key, window) = WINDOWS[w % WINDOWS.len()];
                     let wanted = super::agents::Registration {
                         roles: if key == "paula" { vec![Role::Planner] } else { Vec::new() },
+                        resume: true,
                         specialties: if key == "ben" { vec![parse("docs")] } else { Vec::new() },
                         max_tasks: Some(if key == "ann" { 2 } else { 1 }),
                         ttl: Some(60u32.try_into().expect("a length")),

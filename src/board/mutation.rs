@@ -13,7 +13,7 @@ use super::replay::{KeptReply, replay};
 use super::turn::{Finished, Names, Rung, Touched, Turn};
 use crate::domain::board::Board;
 use crate::domain::event::{Event, EventKind, Source};
-use crate::domain::id::{Module, RequestId};
+use crate::domain::id::{Module, RequestId, SessionId};
 use crate::domain::lease_clock::{self, RECORD_AFTER_MS, REPORTED_CUT_MS, Tick};
 use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::retention::{ASKED_EVERY, Retention};
@@ -110,6 +110,8 @@ pub struct Committed<T> {
     pub answer: Answer<T>,
     /// The revision that it gave the board.
     pub revision: u64,
+    /// The session that acted.
+    pub session: Option<SessionId>,
     /// What is worth saying.
     pub warnings: Vec<String>,
     /// True when it had been done before.
@@ -283,13 +285,22 @@ fn attempt<T: Serialize + DeserializeOwned>(
     let recorded_lately = turn.now().since(recorded_at).abs() < RECORD_AFTER_MS;
     if found_nothing && recorded_lately && !turn.has_news() {
         let (touched, at) = (Touched::Nothing, recorded_at);
-        let (warnings, pulse, overfull, refusal) = (vec![], None, None, None);
-        let committed =
-            Committed { answer, revision, warnings, replayed: false, touched, at, pulse, overfull, refusal };
-        return Ok(Done::Unchanged(committed));
+        return Ok(Done::Unchanged(Committed {
+            answer,
+            revision,
+            session: turn.actor.session_id().cloned(),
+            warnings: vec![],
+            replayed: false,
+            touched,
+            at,
+            pulse: None,
+            overfull: None,
+            refusal: None,
+        }));
     }
+    let session = turn.actor.session_id().cloned();
     let Finished { board, touched, warnings, rung, refusal } = turn.finish()?;
-    let kept = KeptReply { answer, warnings };
+    let kept = KeptReply { answer, warnings, session };
     if !found_nothing {
         let reply = serde_json::to_string(&kept).map_err(|error| {
             Refusal::new(Code::Internal, format!("the reply of {} has no JSON form: {error}", order.operation))
@@ -300,11 +311,22 @@ fn attempt<T: Serialize + DeserializeOwned>(
             store.forget_requests(Millis(at.0 - REQUESTS_KEPT_MS), REQUESTS_FORGOTTEN)?;
         }
     }
-    let KeptReply { answer, warnings } = kept;
+    let KeptReply { answer, warnings, session } = kept;
     let pulse = Some(Pulse::of(&board, store.next_deadline()?, rung));
     let (revision, at) = (board.revision, board.dial.wall);
     let overfull = overfull(&board, event_seq);
-    Ok(Done::New(Committed { answer, revision, warnings, replayed: false, touched, at, pulse, overfull, refusal }))
+    Ok(Done::New(Committed {
+        answer,
+        revision,
+        session,
+        warnings,
+        replayed: false,
+        touched,
+        at,
+        pulse,
+        overfull,
+        refusal,
+    }))
 }
 
 /// Advances the clock, checks the revision and who calls, and expires what is overdue.

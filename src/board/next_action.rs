@@ -243,7 +243,7 @@ impl Look<'_> {
 
     /// Whoever lost its context gets everything by the command of `continue`; whoever has not needs only the other.
     fn go_on(&self, lease: &Lease) -> Result<NextAction, Refusal> {
-        let view = self.own_lease_view(lease);
+        let view = self.own_lease_view(lease)?;
         let (module, caller) = (&lease.module, self.caller());
         let (reason, command, finish) = match lease.kind {
             LeaseKind::Work if lease.is_live(self.dial.lease) => {
@@ -327,7 +327,7 @@ impl Look<'_> {
         let Some(task) = self.claimable(agent, only, 1)?.pop() else { return Ok(None) };
         let (_, session) = self.actor.window()?;
         if self.board.profile.confirmation() == Confirmation::Required && !session.confirmed {
-            return Err(unconfirmed(agent));
+            return Err(unconfirmed(agent, session, &self.caller(), &self.credential));
         }
         let command = format!("callboard claim-next{}{}", self.caller(), flag(only));
         let reason = format!("it ranks first: {}", task.title);

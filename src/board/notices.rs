@@ -9,7 +9,6 @@ use super::look::Look;
 use super::turn::{Touched, Turn};
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
-use crate::domain::credential::Credential;
 use crate::domain::cursor::{Cursor, Stream};
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{CursorId, Module};
@@ -92,7 +91,7 @@ impl Look<'_> {
     /// Refuses with `forbidden` the own cursor of an agent that another token registered, or of another person: reading
     /// by it would acknowledge what is for them.
     pub(super) fn check_cursor(&self, id: &CursorId) -> Result<(), Refusal> {
-        if self.credential == Credential::Account || *id == self.own_cursor() {
+        if self.credential.acts_for_all() || *id == self.own_cursor() {
             return Ok(());
         }
         let agent = id.as_str().strip_prefix("agent:").and_then(|agent| agent.parse().ok());

@@ -6,15 +6,18 @@ use super::mutation::Outcome;
 use super::streams::agent_topics;
 use crate::domain::actor::Actor;
 use crate::domain::id::Specialty;
+use crate::domain::lease_clock::GAP_MOST_MS;
 use crate::domain::refusal::Refusal;
+use crate::domain::session::IN_USE_SECONDS;
 use crate::domain::time::LeaseTime;
 use crate::domain::topic::Topic;
 use crate::store::contract::LeasesOf;
 
 /// While something can run out, the clock is recorded this often, in milliseconds.
 const TICK_EVERY_MS: i64 = 60_000;
-/// A window that waits is heard of this often, in milliseconds: well before it counts as stale.
-const SIGHT_EVERY_MS: i64 = 15 * 60_000;
+/// A window that waits is recorded as seen this often, in milliseconds: a server looks every five minutes, and until the next
+/// look it must stay in use.
+const SIGHT_EVERY_MS: i64 = IN_USE_SECONDS * 1000 * 2 / 5;
 
 /// What a waiting process needs to know.
 #[derive(Clone, Debug)]
@@ -46,7 +49,10 @@ impl Look<'_> {
         let is_old = self.dial.wall.since(self.board.dial.wall) >= TICK_EVERY_MS;
         let seen_at =
             self.actor.acting().ok().and_then(|acting| acting.session.as_ref()).map(|session| session.seen_at);
-        let silent = seen_at.is_some_and(|seen_at| self.dial.wall.since(seen_at) >= SIGHT_EVERY_MS);
+        // On a board that nobody changes the dial goes no further than a gap; then this host's time says how long that is.
+        let stands = self.dial.wall.since(self.board.dial.wall) >= GAP_MOST_MS
+            && self.host_wall.since(self.board.dial.wall) >= SIGHT_EVERY_MS;
+        let silent = seen_at.is_some_and(|seen_at| stands || self.dial.wall.since(seen_at) >= SIGHT_EVERY_MS);
         let pending = next_deadline.is_some() || next_reservation.is_some();
         let tick = overdue || (is_old && pending) || silent;
         Ok(Outlook { found, topics, lease: now, next_deadline, next_reservation, tick, silent })

@@ -95,8 +95,9 @@ pub struct AgentView {
 /// A session as every door shows it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
-    /// Its id.
-    pub session_id: SessionId,
+    /// Its id, for that session itself, people and operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// Whose window it is.
     pub agent_id: AgentId,
     /// The host: its random id, or the name that was given for it.
@@ -164,6 +165,22 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// The same without session ids: whoever works in the directory reads the pages.
+    #[must_use]
+    pub fn without_sessions(mut self) -> Self {
+        let groups = [&mut self.active, &mut self.review, &mut self.waiting, &mut self.next, &mut self.finished];
+        for holder in groups.into_iter().flatten().filter_map(|task| task.holder.as_mut()) {
+            holder.session_id = None;
+        }
+        for session in &mut self.sessions {
+            session.session_id = None;
+            session.leases.iter_mut().for_each(|lease| lease.session_id = None);
+        }
+        self.leases.iter_mut().for_each(|lease| lease.session_id = None);
+        self.notifications.iter_mut().for_each(|notification| notification.session_id = None);
+        self
+    }
+
     /// All tasks in it, in the order of the pages.
     pub fn tasks(&self) -> impl Iterator<Item = &TaskView> {
         [&self.active, &self.review, &self.waiting, &self.next, &self.finished].into_iter().flatten()
@@ -191,7 +208,7 @@ impl Leases<'_, '_> {
         let Some(all) = self.all else { return self.look.holder(task) };
         let now = self.look.dial;
         let mut own = all.iter().filter(|lease| lease.task == task.key && lease.kind == LeaseKind::Work);
-        Ok(own.find(|lease| lease.is_live(now.lease)).map(|lease| lease.holder(now)))
+        own.find(|lease| lease.is_live(now.lease)).map(|lease| self.look.holder_of(lease)).transpose()
     }
 }
 
@@ -200,6 +217,7 @@ impl Look<'_> {
     pub fn picture(&self) -> Result<Picture, Refusal> {
         let steady = Look {
             dial: self.board.dial,
+            host_wall: self.host_wall,
             store: self.store,
             board: self.board.clone(),
             actor: self.actor.clone(),
@@ -248,7 +266,7 @@ impl Look<'_> {
                     Ok::<_, Refusal>(self.session_view_with(session, &leases))
                 })
                 .collect::<Result<_, _>>()?,
-            leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
+            leases: leases.iter().map(|lease| self.lease_view(lease)).collect::<Result<_, _>>()?,
             omitted: BTreeMap::new(),
         };
         let is_full = |shown: usize| shown >= ROSTER_ROWS;
@@ -388,9 +406,10 @@ impl Look<'_> {
     }
 
     fn session_view_with(&self, session: Session, leases: &[Lease]) -> SessionView {
+        let leases = leases.iter().map(|lease| self.lease_view_in(lease, Some(&session))).collect();
         SessionView {
             status: session.status(self.dial.wall),
-            session_id: session.id,
+            session_id: Some(session.id),
             agent_id: session.agent,
             host_id: session.host,
             host_name: session.workspace.host,
@@ -401,7 +420,7 @@ impl Look<'_> {
             workspace: session.workspace.path,
             branch: session.workspace.branch,
             confirmed: session.confirmed,
-            leases: leases.iter().map(|lease| self.lease_view(lease)).collect(),
+            leases,
         }
     }
 }

@@ -88,7 +88,10 @@ fn coming_back_in_the_same_window_moves_the_leases_and_fences_the_old_session() 
     let ann = stage.aboard("ann", "main");
     stage.add(new_task("a"));
     let first = claim(&stage, &ann, "a").expect("claimed");
-    let (aboard, again) = stage.register(registration("ann", "main"));
+    let again =
+        |resume| stage.act(&person(), |t| t.register(Registration { resume, ..registration("ann", "main") }).map(drop));
+    assert_eq!(code(again(false)), Code::WindowInUse, "nobody said that it is that window");
+    let (aboard, again) = stage.register(Registration { resume: true, ..registration("ann", "main") });
     let moved = &aboard.resumed[0];
     assert_eq!((aboard.session.epoch, moved.module.as_str()), (2, "a"));
     let old = first.lease.as_ref().expect("a lease");
@@ -369,4 +372,23 @@ fn a_look_changes_nothing() {
     stage.look(&ann, |look| look.picture_now().map(drop));
     stage.look(&ann, |look| look.hindrances().map(drop));
     assert_eq!(stage.snapshot(), before);
+}
+
+#[test]
+fn a_window_that_waits_for_long_stays_in_use() {
+    let stage = Stage::new(Profile::Balanced);
+    let ann = stage.aboard("ann", "main");
+    stage.pass(299);
+    assert!(stage.look(&ann, |look| look.claim_outlook(None)).silent, "it is recorded at the server's first look");
+    stage
+        .act(&ann, |turn| {
+            turn.be_heard_of();
+            Ok(())
+        })
+        .expect("seen");
+    stage.pass(599);
+    let again = || stage.act(&person(), |turn| turn.register(registration("ann", "main")).map(drop));
+    assert_eq!(code(again()), Code::WindowInUse);
+    stage.pass(1);
+    again().expect("nobody has been seen there for ten minutes");
 }

@@ -11,6 +11,7 @@ use super::turn::{Touched, Turn};
 use crate::domain::actor::Actor;
 use crate::domain::board::Mode;
 use crate::domain::event::{EventKind, Source};
+use crate::domain::id::DirectoryPath;
 use crate::domain::preflight::{Advice, Confirmed, ModeChoice, OptimizeFor, Preflight, SessionKind, Topology, advise};
 use crate::domain::profile::{Policy, Profile};
 use crate::domain::refusal::{Code, Refusal};
@@ -131,6 +132,16 @@ impl Turn<'_> {
         Ok(view.expect("it was put just now"))
     }
 
+    /// Says that the confirmed place is no part of the project, which is at `project` then.
+    pub fn warn_of_place(&mut self, project: Option<&DirectoryPath>) {
+        if let Some(project) = project {
+            let place = self.workspace.shown();
+            self.warn(format!(
+                "{place} was confirmed, and is no part of the project at {project}: is it the right one?"
+            ));
+        }
+    }
+
     /// Confirms a place, for everybody and for the acting window.
     fn confirm(&mut self, place: &Workspace) -> Result<Confirmed, Refusal> {
         let (Some(host), Some(workspace)) = (place.host.clone(), place.path.clone()) else {
@@ -142,8 +153,9 @@ impl Turn<'_> {
         let confirmed = Confirmed { host, workspace, branch, head, by, at: self.now() };
         self.store.put_confirmation(&confirmed)?;
         if let Actor::Agent(acting) = &self.actor
-            && let Some(session) = acting.session.clone()
+            && !(acting.session.is_none() && acting.candidates.is_empty())
         {
+            let session = self.actor.window()?.1.clone();
             let session = Session { workspace: place.clone(), confirmed: true, seen_at: self.now(), ..session };
             self.store.put_session(&session)?;
             self.actor.sight(session);

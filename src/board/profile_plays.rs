@@ -86,7 +86,7 @@ fn confirmations() {
     let in_branch = |caller: &Caller, branch| Caller { workspace: somewhere(branch), ..caller.clone() };
     for (profile, without, once) in [
         (Safe, Err(Code::ConfirmationRequired), Err(Code::ConfirmationRequired)),
-        (Balanced, Ok(1), Ok(0)),
+        (Balanced, Ok(0), Ok(0)),
         (Throughput, Ok(0), Ok(0)),
     ] {
         let stage = Stage::new(profile);
@@ -105,6 +105,16 @@ fn confirmations() {
         preflight(&stage, "other", Said::default(), Confirming::Both).expect("confirmed");
         assert_eq!(tried(&stage, &reusing), without, "{profile}: the working tree is on another branch now");
         assert_eq!(tried(&stage, &moved), Ok(0), "{profile}");
+    }
+    // A warning comes once: at the registration, or when a confirmed window moved.
+    let stage = Stage::new(Balanced);
+    for module in ["a", "b", "c"] {
+        stage.add(new_task(module));
+    }
+    let ann = stage.register(Registration { max_tasks: Some(9), confirmed: true, ..unconfirmed("ann") }).1;
+    for (module, branch, warnings) in [("a", "main", 0), ("b", "other", 1), ("c", "other", 0)] {
+        let claimed = claim_with(&stage, &in_branch(&ann, branch), module, Overlapping::Refuse).expect("claimed");
+        assert_eq!(claimed.len(), warnings, "{module} on {branch}: {claimed:?}");
     }
     let stage = Stage::new(Safe);
     stage.add(new_task("a"));

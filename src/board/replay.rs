@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::look::known_task;
+use super::look::{holder_of, known_task};
 use super::mutation::{Answer, Committed, Order, Pulse};
 use super::turn::{Rung, Touched};
-use crate::domain::id::{LeaseToken, Module};
+use crate::domain::id::{LeaseToken, Module, SessionId};
 use crate::domain::lease::{LeaseKind, nobody_holds};
 use crate::domain::refusal::{Code, Refusal};
 use crate::store::Transaction;
@@ -20,6 +20,9 @@ use crate::store::Transaction;
 pub(super) struct KeptReply<T> {
     pub(super) answer: Answer<T>,
     pub(super) warnings: Vec<String>,
+    /// The session that acted: its id stays in the reply.
+    #[serde(default)]
+    pub(super) session: Option<SessionId>,
 }
 
 /// The first answer of a request that was done before. A lease that it granted and that is gone by now is refused with
@@ -47,6 +50,7 @@ pub(super) fn replay<T: DeserializeOwned>(
         answer: kept.answer,
         revision: request.revision,
         warnings: kept.warnings,
+        session: kept.session,
         replayed: true,
         touched: Touched::Nothing,
         at: request.at,
@@ -90,7 +94,7 @@ fn refuse_lost(store: &dyn Transaction, granted: &GrantedLease) -> Result<(), Re
     let lease = store.lease(task.key, granted.kind)?;
     match lease {
         Some(lease) if lease.token == granted.token => Ok(()),
-        Some(lease) => Err(lease.lost_to_holder(dial)),
+        Some(lease) => Err(lease.lost_to_holder(&holder_of(store, &lease, dial)?)),
         None => Err(nobody_holds(&granted.module, granted.kind, task.state)),
     }
 }

@@ -40,7 +40,7 @@ impl Look<'_> {
             && lease.is_live(self.dial.lease)
             && !(agent.is_some() && self.actor.session_id() == Some(&lease.session))
         {
-            return Ok(Some(lease.held_by_other(self.dial)));
+            return Ok(Some(lease.held_by_other(&self.holder_of(&lease)?)));
         }
         match &task.reviewer {
             Some(reviewer) if Some(reviewer) != agent && self.is_aboard(reviewer)? => {
@@ -173,7 +173,7 @@ impl Turn<'_> {
         if let Some(previous) = previous {
             if previous.is_live(self.dial.lease) {
                 // The agent's own review in another of its windows.
-                return Err(previous.held_by_other(self.dial));
+                return Err(previous.held_by_other(&self.holder_of(&previous)?));
             }
             self.tell_loser(&previous, before, Loss::Taken);
         }

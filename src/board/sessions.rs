@@ -6,12 +6,12 @@ use super::leases::HELD_MOST;
 use super::turn::{Touched, Turn};
 use crate::domain::agent::Agent;
 use crate::domain::attempt::Outcome;
+use crate::domain::credential::Credential;
 use crate::domain::event::EventKind;
 use crate::domain::id::SessionId;
 use crate::domain::profile::Confirmation;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::session::{Ending, Session};
-use crate::domain::text::quoted;
 use crate::domain::time::Millis;
 use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
@@ -63,7 +63,9 @@ impl Turn<'_> {
         self.ended.push(ended.id.clone());
         self.rung.insert(Topic::Crew);
         self.touched = Touched::State;
-        let data = json!({"agent_id": ended.agent, "session_id": ended.id, "ending": ending});
+        let data = json!({
+            "agent_id": ended.agent, "session_id": ended.id, "host": ended.host, "window": ended.window, "ending": ending,
+        });
         self.board_event(EventKind::SessionEnded, None, data);
         Ok(ended)
     }
@@ -72,6 +74,7 @@ impl Turn<'_> {
     /// are others by now.
     pub(super) fn refuse_unconfirmed(&mut self) -> Result<(), Refusal> {
         let (agent, session) = self.actor.window()?;
+        let session = session.clone();
         // A door that does not know where its caller works cannot tell that it moved.
         let moved = self.workspace.path.is_some() && !session.workspace.is_same_place(&self.workspace);
         if session.confirmed && !moved {
@@ -80,20 +83,49 @@ impl Turn<'_> {
         let workspace = if self.workspace.path.is_some() { &self.workspace } else { &session.workspace }.clone();
         if self.is_confirmed_elsewhere(&workspace)? {
             let confirmed = true;
-            let session = Session { confirmed, workspace, seen_at: self.now(), ..session.clone() };
+            let session = Session { confirmed, workspace, seen_at: self.now(), ..session };
             self.store.put_session(&session)?;
             self.actor.sight(session);
             self.touched = self.touched.max(Touched::Presence);
             return Ok(());
         }
-        let refusal = unconfirmed(agent);
+        let refusal = unconfirmed(agent, &session, &self.look().caller(), &self.credential);
         match self.board.profile.confirmation() {
             Confirmation::Required => return Err(refusal),
-            Confirmation::Advised => self.warn(format!(
-                "{refusal}; it can be when the window comes aboard, with --confirm-workspace --confirm-branch"
-            )),
-            Confirmation::Recorded => {}
+            // What was never confirmed was said when the window registered: this comes once.
+            Confirmation::Advised if session.confirmed => {
+                let hint = refusal.hint.unwrap_or_default();
+                self.warn(format!("this window works elsewhere than was confirmed, {}: {hint}", workspace.shown()));
+                let session = Session { confirmed: false, workspace, seen_at: self.now(), ..session };
+                self.store.put_session(&session)?;
+                self.actor.sight(session);
+                self.touched = self.touched.max(Touched::Presence);
+            }
+            Confirmation::Advised | Confirmation::Recorded => {}
         }
+        Ok(())
+    }
+
+    /// Says or refuses that a window registers without a confirmation of its workspace and branch: `line` is its registration.
+    pub(super) fn check_registered_place(&mut self, session: &Session, line: &str) -> Result<(), Refusal> {
+        let confirmation = self.board.profile.confirmation();
+        if session.confirmed || !self.while_session && confirmation != Confirmation::Advised {
+            return Ok(());
+        }
+        let message = match self.while_session {
+            true => format!("there is no confirmation of {} to reuse", session.workspace.shown()),
+            false => "this window has not confirmed its workspace and branch".to_owned(),
+        };
+        let confirms = " --confirm-workspace --confirm-branch";
+        if confirmation == Confirmation::Required {
+            let hint = format!("{line}{confirms}");
+            return Err(Refusal::new(Code::ConfirmationRequired, message).hint(hint));
+        }
+        let command = match self.credential.acts_for_all() {
+            true => format!("callboard preflight{confirms} --agent-id {}", session.agent),
+            false => format!("{line}{confirms} --resume"),
+        };
+        self.warn(format!("{message}: {command}"));
         Ok(())
     }
 
@@ -111,11 +143,15 @@ impl Turn<'_> {
     }
 }
 
-/// The refusal of a window that did not confirm where it works.
-pub(super) fn unconfirmed(agent: &Agent) -> Refusal {
-    let hint = format!(
-        "callboard init-agent --thread-key {} --confirm-workspace --confirm-branch",
-        quoted(agent.thread_key.as_str())
-    );
+/// The refusal of a window that did not confirm where it works. `caller` names it, as flags. The hint confirms for this window
+/// alone, and leaves its session and its leases as they are wherever the caller may.
+pub(super) fn unconfirmed(agent: &Agent, session: &Session, caller: &str, credential: &Credential) -> Refusal {
+    let hint = match credential.acts_for_all() {
+        true => format!("callboard preflight --confirm-workspace --confirm-branch{caller}"),
+        false => {
+            let line = agent.registration_of(&session.host, &session.window);
+            format!("{line} --confirm-workspace --confirm-branch --resume")
+        }
+    };
     Refusal::new(Code::ConfirmationRequired, "this window has not confirmed its workspace and branch").hint(hint)
 }

@@ -309,6 +309,8 @@ pub(crate) fn person() -> Caller {
 /// The registration of a window that confirmed its workspace.
 pub(crate) fn registration(key: &str, window: &str) -> Registration {
     Registration {
+        resume: false,
+        former: None,
         thread_key: parse(key),
         roles: Vec::new(),
         specialties: Vec::new(),

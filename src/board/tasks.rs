@@ -85,7 +85,7 @@ impl Turn<'_> {
         let parent = new.parent.clone();
         if let Some(task) = self.store.task(&module)? {
             return Err(Refusal::new(Code::ModuleExists, format!("task {module} exists ({})", task.state))
-                .hint(format!("callboard edit-task {module}, or another --module"))
+                .hint(format!("callboard show {module}"))
                 .detail("module", module.as_str()));
         }
         let reviewer = new.reviewer.as_ref().map(|id| self.known_reviewer(id)).transpose()?;

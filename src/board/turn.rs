@@ -9,18 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::caller::Caller;
-use super::look::{Look, known_task};
+use super::look::{Look, holder_of, known_task};
 use crate::domain::actor::{Actor, Proof};
 use crate::domain::board::Board;
 use crate::domain::credential::Credential;
 use crate::domain::event::{Audience, Event, EventKind, Source};
 use crate::domain::id::{LeaseToken, Module, SessionId};
-use crate::domain::lease::{LeaseKind, nobody_holds};
+use crate::domain::lease::{Lease, LeaseKind, nobody_holds};
 use crate::domain::notice::Resolution;
-use crate::domain::refusal::{Code, Refusal};
+use crate::domain::refusal::{Code, Holder, Refusal};
 use crate::domain::session::Session;
 use crate::domain::task::{Task, TaskKey, TaskState};
-use crate::domain::text::quoted;
 use crate::domain::time::{Dial, Millis};
 use crate::domain::topic::Topic;
 use crate::domain::workspace::Workspace;
@@ -139,7 +138,19 @@ impl<'a> Turn<'a> {
             actor: self.actor.clone(),
             credential: self.credential.clone(),
             dial: self.dial,
+            host_wall: self.dial.wall,
         }
+    }
+
+    /// Who holds a lease, and in which window.
+    pub(super) fn holder_of(&self, lease: &Lease) -> Result<Holder, Refusal> {
+        holder_of(&*self.store, lease, self.dial)
+    }
+
+    /// Says what is worth saying of who makes the change.
+    pub fn warn_of_identity(&mut self, caller: &Caller) -> Result<(), Refusal> {
+        self.warnings.extend(caller.warning(&self.actor, &*self.store)?);
+        Ok(())
     }
 
     /// Something that is worth saying although the mutation was done.
@@ -175,7 +186,7 @@ impl<'a> Turn<'a> {
             }
         }
         if let Some(other) = others.pop() {
-            return other.demand(&self.proof, self.dial);
+            return other.demand(&self.proof, &self.holder_of(&other)?);
         }
         let kind = if task.state == TaskState::Review { LeaseKind::Review } else { LeaseKind::Work };
         if kind == LeaseKind::Review && task.last_agent.as_ref() == Some(&acting.agent.id) {
@@ -186,8 +197,7 @@ impl<'a> Turn<'a> {
         let refusal = nobody_holds(&task.module, kind, task.state);
         // A window that was closed or reaped has to come aboard again before anything else.
         let is_gone = acting.session.is_none() && acting.candidates.is_empty();
-        let key = quoted(acting.agent.thread_key.as_str());
-        Err(if is_gone { refusal.hint(format!("callboard init-agent --thread-key {key}")) } else { refusal })
+        Err(if is_gone { refusal.hint(acting.agent.registration()) } else { refusal })
     }
 
     /// Appends an event about a task.

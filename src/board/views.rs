@@ -9,12 +9,13 @@ use super::look::Look;
 use super::questions::QuestionView;
 use super::unread::{LostLease, UnreadMessages};
 use crate::domain::attempt::{Attempt, Outcome};
-use crate::domain::id::{AgentId, BranchName, CommitId, LeaseToken, Module, SessionId, Specialty};
+use crate::domain::id::{AgentId, BranchName, CommitId, LeaseToken, Module, SessionId, Specialty, WindowId};
 use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::profile::Review;
 use crate::domain::refusal::{Holder, Refusal};
 use crate::domain::scope::Scope;
 use crate::domain::submission::{SinceLast, Submission};
+use crate::domain::session::Session;
 use crate::domain::task::{Returned, Task, TaskState, WaitFor};
 use crate::domain::text;
 use crate::domain::time::Millis;
@@ -122,8 +123,13 @@ pub struct LeaseView {
     pub epoch: u64,
     /// Who holds it.
     pub agent_id: AgentId,
-    /// In which window.
-    pub session_id: SessionId,
+    /// The host of its window: what people call it, else its id.
+    pub host: Option<String>,
+    /// Its window on that host.
+    pub window: Option<WindowId>,
+    /// Its session, for that session itself, people and operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// When it runs out.
     pub expires_at: Millis,
     /// In how many seconds, counted before the answer left.
@@ -152,8 +158,9 @@ pub struct AttemptView {
     pub attempt: u32,
     /// Who tried.
     pub agent_id: AgentId,
-    /// In which window.
-    pub session_id: SessionId,
+    /// In which session, for that session itself, people and operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
     /// When it started.
     pub started_at: Millis,
     /// When it ended.
@@ -331,20 +338,28 @@ impl Look<'_> {
             _ => return Ok(None),
         };
         let lease = self.store.lease(task.key, kind)?;
-        Ok(lease.filter(|lease| lease.is_live(self.dial.lease)).map(|lease| lease.holder(self.dial)))
+        lease.filter(|lease| lease.is_live(self.dial.lease)).map(|lease| self.holder_of(&lease)).transpose()
     }
 
     /// A lease as others see it.
-    pub fn lease_view(&self, lease: &Lease) -> LeaseView {
+    pub fn lease_view(&self, lease: &Lease) -> Result<LeaseView, Refusal> {
+        Ok(self.lease_view_in(lease, self.store.session(&lease.session)?.as_ref()))
+    }
+
+    /// The same with the session that holds it.
+    pub(super) fn lease_view_in(&self, lease: &Lease, session: Option<&Session>) -> LeaseView {
         let deadline = lease.effective_deadline(self.dial.lease);
+        let Holder { agent_id, host, window, session_id, expires_at } = lease.holder(self.dial, session);
         LeaseView {
             module: lease.module.clone(),
             kind: lease.kind,
             token: None,
             epoch: lease.epoch,
-            agent_id: lease.agent.clone(),
-            session_id: lease.session.clone(),
-            expires_at: self.dial.shown(deadline),
+            agent_id,
+            host,
+            window,
+            session_id,
+            expires_at,
             expires_in_seconds: self.dial.seconds_until(deadline),
             ttl_seconds: lease.ttl.seconds(),
             lapsed: !lease.is_live(self.dial.lease),
@@ -352,8 +367,8 @@ impl Look<'_> {
     }
 
     /// A lease as its holder sees it.
-    pub fn own_lease_view(&self, lease: &Lease) -> LeaseView {
-        LeaseView { token: Some(lease.token.clone()), ..self.lease_view(lease) }
+    pub fn own_lease_view(&self, lease: &Lease) -> Result<LeaseView, Refusal> {
+        Ok(LeaseView { token: Some(lease.token.clone()), ..self.lease_view(lease)? })
     }
 
     /// What a worker needs to start.
@@ -368,11 +383,11 @@ impl Look<'_> {
             attempt.changed_paths.truncate(DEPENDENCIES_LISTED);
             attempt.unattributed_paths.truncate(DEPENDENCIES_LISTED);
         }
-        let view = self.whole_task_view_with(&task, Some(lease.holder(self.dial)))?;
+        let view = self.whole_task_view_with(&task, Some(self.holder_of(lease)?))?;
         Ok(ClaimView {
             dependencies: self.dependency_views(&view)?,
             task: Some(view),
-            lease: Some(self.own_lease_view(lease)),
+            lease: Some(self.own_lease_view(lease)?),
             resumed,
             verdicts: if is_first { Vec::new() } else { self.store.verdicts(task.key, VERDICTS_SHOWN)? },
             answers: self.answers(task.key)?,
@@ -392,7 +407,7 @@ impl Look<'_> {
         let submission = self.store.attempt(lease.attempt)?;
         Ok(ClaimView {
             task: Some(self.whole_task_view(&task)?),
-            lease: Some(self.own_lease_view(lease)),
+            lease: Some(self.own_lease_view(lease)?),
             resumed,
             verdicts: self.store.verdicts(task.key, VERDICTS_SHOWN)?,
             answers: self.answers(task.key)?,
@@ -424,7 +439,7 @@ pub fn attempt_view(attempt: Attempt) -> AttemptView {
     AttemptView {
         attempt: attempt.number,
         agent_id: attempt.agent,
-        session_id: attempt.session,
+        session_id: Some(attempt.session),
         started_at: attempt.started_at,
         ended_at: attempt.ended.map(|(at, _)| at),
         outcome: attempt.ended.map(|(_, outcome)| outcome),

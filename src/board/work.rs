@@ -210,7 +210,7 @@ impl Turn<'_> {
         for kind in LeaseKind::ALL {
             if let Some(lease) = self.store.lease(task.key, *kind)? {
                 if lease.is_live(self.dial.lease) {
-                    lease.demand(&self.proof, self.dial)?;
+                    lease.demand(&self.proof, &self.holder_of(&lease)?)?;
                 }
                 self.end_lease(&lease, &mut task, outcome, Some(reason))?;
             }

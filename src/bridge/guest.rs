@@ -1,6 +1,5 @@
 //! Whoever comes through a door: what they may do, and what of their words is believed.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,8 +44,10 @@ pub enum Standing {
     Stranger,
     /// They show a token that somebody gave them: a person among them has its name.
     Known,
-    /// They are the account that serves, and say themselves what they are called.
+    /// They show the owner's token, and say themselves what they are called.
     Owner,
+    /// They are the account itself, in its own process, and say themselves what they are called.
+    Account,
 }
 
 impl Guest {
@@ -55,9 +56,14 @@ impl Guest {
         Self { name: name.into(), right, standing: Standing::Known, holds: None }
     }
 
-    /// The account that serves.
+    /// Who shows the owner's token.
     pub fn owner(name: impl Into<String>) -> Self {
         Self { name: name.into(), right: Right::Operator, standing: Standing::Owner, holds: None }
+    }
+
+    /// The account itself, in its own process.
+    pub fn account(name: impl Into<String>) -> Self {
+        Self { standing: Standing::Account, ..Self::owner(name) }
     }
 
     /// Who shows none.
@@ -106,7 +112,8 @@ impl Guest {
     /// Through what their calls come. Refuses a token whose name is none.
     pub fn credential(&self) -> Result<Credential, Refusal> {
         Ok(match self.standing {
-            Standing::Owner => Credential::Account,
+            Standing::Owner => Credential::Operator,
+            Standing::Account => Credential::Account,
             Standing::Stranger => Credential::Anonymous,
             Standing::Known => {
                 let name = self.name.parse();
@@ -117,14 +124,6 @@ impl Guest {
                 )
             }
         })
-    }
-
-    /// A text as they may read it.
-    pub fn readable(&self, text: String) -> String {
-        match self.credential().unwrap_or(Credential::Anonymous).readable(&text) {
-            Cow::Owned(readable) => readable,
-            Cow::Borrowed(_) => text,
-        }
     }
 
     fn demand(&self, entry: &Entry, right: Right) -> Result<(), Refusal> {
@@ -143,7 +142,7 @@ impl Guest {
         *body = entry.normalized(std::mem::take(body))?;
         let names_somebody = IDENTITIES.iter().find(|key| {
             let speaks = entry.shared.contains(**key) || **key == "cursor_id";
-            speaks && body.get(**key).is_some_and(|value| !value.is_null())
+            speaks && body.get(**key).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)))
         });
         if self.standing == Standing::Stranger && (entry.right > Right::Read || names_somebody.is_some()) {
             let what = names_somebody.filter(|_| entry.right == Right::Read);
@@ -168,7 +167,7 @@ impl Guest {
         let facts = body.entry("facts").or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(facts) = facts else { return Ok(()) };
         let says = facts.get("user").and_then(Value::as_str).is_some_and(|user| !user.is_empty());
-        if !says || self.standing != Standing::Owner {
+        if !says || !matches!(self.standing, Standing::Owner | Standing::Account) {
             facts.insert("user".to_owned(), Value::String(self.name.clone()));
         }
         if self.right < Right::Operator {

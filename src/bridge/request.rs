@@ -1,6 +1,5 @@
 //! An operation with its call, as one thing of which the doors do not know the type.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::domain::credential::Credential;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
 use crate::ops::call::Shared;
-use crate::ops::{Done, Kind, Operation};
+use crate::ops::{Done, Kind, Operation, refusal_for_reader};
 use crate::workspace::git;
 
 /// What came of a request.
@@ -59,7 +58,6 @@ struct Bound<O: Operation> {
     entry: &'static Entry,
     operation: Arc<O>,
     call: O::Call,
-    credential: Credential,
     /// True where its caller works on this machine.
     is_local: bool,
 }
@@ -99,8 +97,7 @@ impl<O: Operation> Request for Bound<O> {
         if let Some(facts) = call.facts() {
             facts.workspace = git::workspace(&settings.directory, &settings.host_name);
         }
-        let (operation, credential) = (Arc::clone(&self.operation), self.credential.clone());
-        Arc::new(Self { entry: self.entry, operation, call, credential, is_local: self.is_local })
+        Arc::new(Self { entry: self.entry, operation: Arc::clone(&self.operation), call, is_local: self.is_local })
     }
 
     fn asks_again(&self) -> bool {
@@ -108,13 +105,12 @@ impl<O: Operation> Request for Bound<O> {
     }
 
     fn run(&self, app: &App) -> Settled {
-        let settled = self.operation.answer(&self.call, app).map(Done::erased);
-        if self.credential.shows_sessions() { settled } else { readable(settled, &self.credential) }
+        self.operation.answer(&self.call, app).map(Done::erased)
     }
 
     fn outlook(&self, app: &App) -> Result<Outlook, Refused> {
         let outlook = self.operation.outlook(&self.call, app);
-        outlook.map_err(|refused| readable_refusal(refused, &self.credential))
+        outlook.map_err(|refused| refusal_for_reader(refused, &self.call.who()))
     }
 
     fn tick(&self, app: &App, outlook: &Outlook) -> Result<(), Refused> {
@@ -130,46 +126,8 @@ pub(super) fn bind<O: Operation>(
 ) -> Result<Box<dyn Request>, Refusal> {
     let operation: O = typed(own, entry.name)?;
     let mut call: O::Call = typed(shared, entry.name)?;
-    call.set_credential(credential.clone());
-    Ok(Box::new(Bound { entry, operation: Arc::new(operation), call, credential, is_local: false }))
-}
-
-/// The answer as its reader may have it: whatever text of it names a session that is not shown.
-fn readable(settled: Settled, credential: &Credential) -> Settled {
-    let mut done = settled.map_err(|refused| readable_refusal(refused, credential))?;
-    make_readable(&mut done.reply, credential);
-    for warning in &mut done.warnings {
-        replace(warning, credential);
-    }
-    if let Some(complaint) = done.complaint.take() {
-        done.complaint = Some(readable_refusal(Refused { refusal: complaint, revision: None }, credential).refusal);
-    }
-    Ok(done)
-}
-
-fn readable_refusal(mut refused: Refused, credential: &Credential) -> Refused {
-    let refusal = &mut refused.refusal;
-    replace(&mut refusal.message, credential);
-    if let Some(hint) = &mut refusal.hint {
-        replace(hint, credential);
-    }
-    refusal.details.values_mut().for_each(|value| make_readable(value, credential));
-    refused
-}
-
-fn make_readable(value: &mut Value, credential: &Credential) {
-    match value {
-        Value::String(text) => replace(text, credential),
-        Value::Array(list) => list.iter_mut().for_each(|value| make_readable(value, credential)),
-        Value::Object(map) => map.values_mut().for_each(|value| make_readable(value, credential)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn replace(text: &mut String, credential: &Credential) {
-    if let Cow::Owned(readable) = credential.readable(text) {
-        *text = readable;
-    }
+    call.set_credential(credential);
+    Ok(Box::new(Bound { entry, operation: Arc::new(operation), call, is_local: false }))
 }
 
 /// Refuses what is not of the type, and says where.

@@ -23,7 +23,7 @@ use crate::ops::call::{Caller, Shared as _};
 use crate::ops::status::History;
 use crate::ops::surroundings::Surroundings;
 use crate::ops::texts::json_of;
-use crate::ops::{Done, Kind, Operation, envelope};
+use crate::ops::{Done, Kind, Operation, envelope, for_reader};
 use crate::platform::deadline::Deadline;
 use crate::platform::file;
 use crate::workspace::git::{self, Checkout};
@@ -195,6 +195,7 @@ impl<'a> Client<'a> {
         // The time that is left is sent to whoever waits, and to nobody else: a list without an entry means another thing to
         // them.
         let waits = body.get("watch_seconds").is_some_and(|watch| until.is_some() || !watch.is_null());
+        let who = call.who();
         let mut pause = Duration::from_millis(100);
         let end = Deadline::after(until.map_or(Duration::ZERO, Deadline::left) + REQUEST_TIMEOUT);
         // What changes the board in more than one step must not be begun twice: it has its time in one try.
@@ -210,7 +211,11 @@ impl<'a> Client<'a> {
             match self.post(O::NAME, &body, silence, end) {
                 Ok(answer) => match envelope::read(answer) {
                     Err(refused) if refused.refusal.code == Code::Overloaded && !is_over(given_up) => {}
-                    read => return read.map(|done| operation.marked(done)),
+                    // The server shows an operator every session; whoever works here is shown what the directory shows.
+                    read => {
+                        let read = if who.is_agent() { read } else { for_reader(read, &who) };
+                        return read.map(|done| operation.marked(done));
+                    }
                 },
                 Err(Failed::Final(refusal)) => return Err(unread(refusal)),
                 Err(Failed::Silent(refusal)) if end.is_over() || !self.is_alive() => {

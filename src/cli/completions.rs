@@ -2,6 +2,8 @@
 //!
 //! The scripts ask the hidden command `names`, which prints one name a line and nothing when it cannot.
 
+use std::io::IsTerminal as _;
+
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
@@ -35,10 +37,13 @@ pub(super) fn names(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
     let found = app.look(&Caller::default(), |look| {
         let found: Vec<String> = match what.as_str() {
             "agents" => look.agents(None, NAMES_MOST)?.into_iter().map(|agent| agent.agent_id.to_string()).collect(),
+            // A shell completes names for a person; an agent's program is shown no session but its own.
+            "sessions" if !std::io::stdin().is_terminal() => Vec::new(),
             "sessions" => look
                 .list_sessions(None, None, NAMES_MOST)?
                 .into_iter()
-                .map(|session| session.session_id.to_string())
+                .filter_map(|session| session.session_id)
+                .map(|id| id.to_string())
                 .collect(),
             _ => {
                 let (tasks, _) = look.tasks(&TaskFilter::default(), None, NAMES_MOST)?;

@@ -19,5 +19,6 @@ pub(super) fn gather(app: &App) -> Facts {
         tree: WorkingTree::default(),
         submitted: SubmittedTree::default(),
         asks_again: false,
+        project: None,
     }
 }

@@ -245,7 +245,7 @@ fn at_moment(moment: &str, app: &App, out: &mut Out) -> Exit {
 
 /// What an agent is told at its start that has no name yet.
 const STRANGER: &str = "This project has a coordination board. Take part:\n  \
-    callboard init-agent --thread-key KEY --while-session   (any text that you will know again)\n  \
+    callboard init-agent --thread-key KEY --while-session   (a name of your own that you will know again)\n  \
     export CALLBOARD_AGENT_ID=ID   (the agent_id that it printed; git's hook asks for it)\n  \
     callboard next-action   (then do what it says)\n";
 

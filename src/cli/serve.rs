@@ -95,7 +95,7 @@ fn mcp_command() -> Command {
     Command::new("mcp")
         .about("Serve one agent over standard input and output, as MCP")
         .arg(text("thread-key", "KEY", "Who the agent is; the client's name when none is given").env("CALLBOARD_THREAD_KEY"))
-        .arg(text("window-id", "W", "Which window; one of its own for each connection when none is given"))
+        .arg(text("window-id", "W", "Which window; one of its own for each connection when none is given. A named one resumes what its last process held"))
         .arg(list(text("role", "ROLE", "What the agent is for: worker, reviewer, planner")))
         .arg(list(text("specialty", "S", "What it is good at")))
         .arg(toolset())
@@ -188,7 +188,9 @@ pub(super) fn mcp(matches: &ArgMatches, app: &App, out: &mut Out) -> Exit {
         let facts = Facts { user: user.clone(), workspace: git::workspace(&directory, &host), ..Facts::default() };
         serde_json::to_value(facts).expect("texts have a JSON form")
     };
+    let stored_sessions = app.place().and_then(|place| app.stored_sessions(&place)).ok();
     let identity = Identity {
+        stored_sessions,
         thread_key: text("thread-key"),
         window: text("window-id"),
         roles: list("role"),

@@ -9,6 +9,7 @@ use crate::board::mutation::Refused;
 use crate::domain::id::ThreadKey;
 use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::text::quoted;
+use crate::platform::entropy::jitter;
 use crate::platform::error::PlatformError;
 use crate::platform::file;
 
@@ -60,8 +61,8 @@ pub(super) fn commands() -> [Command; 2] {
         Command::new("prompt")
             .about("Print the prompt to paste into a window")
             .arg(role.help("worker, reviewer or planner"))
-            .arg(key.help("The key of the window; the role when none is given"))
-            .after_help("Example:\n  callboard prompt worker --thread-key worker-a\n\nExit codes: 0 done, 2 usage"),
+            .arg(key.help("The key of the window; a new one when none is given"))
+            .after_help("Example:\n  callboard prompt worker --thread-key anns-worker\n\nExit codes: 0 done, 2 usage"),
         Command::new("skill")
             .about("Print the skill for agents, or install it with its manual")
             .arg(dir.help("Where, such as .claude/skills/callboard; it is made if need be"))
@@ -75,9 +76,11 @@ pub(super) fn commands() -> [Command; 2] {
 /// Prints a prompt.
 pub(super) fn prompt(matches: &ArgMatches, out: &mut Out) -> Exit {
     let role: &String = matches.get_one("role").expect("it is required");
-    let key = matches.get_one::<ThreadKey>("thread_key").map_or(role.as_str(), ThreadKey::as_str);
+    // Two windows that are given the same prompt would be one agent.
+    let new = || format!("{role}-{:05x}", jitter(1 << 20));
+    let key = matches.get_one::<ThreadKey>("thread_key").map_or_else(new, ToString::to_string);
     let (_, text) = PROMPTS.iter().find(|(name, _)| name == role).expect("the parser knows the roles");
-    out.text(&text.replace("{{ thread_key }}", &plain(key)));
+    out.text(&text.replace("{{ thread_key }}", &plain(&key)));
     out.ended(Exit::Done)
 }
 

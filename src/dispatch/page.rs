@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::answers::refuse;
 use crate::app::published::{Published, text};
-use crate::bridge::guest::Guest;
 use crate::domain::refusal::{Code, Refusal};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -51,25 +50,17 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
 }
 
 /// `GET /pages/NAME`.
-pub(super) async fn published(
-    Extension(board): Extension<Published>,
-    Extension(guest): Extension<Guest>,
-    Path(name): Path<String>,
-) -> Response {
+pub(super) async fn published(Extension(board): Extension<Published>, Path(name): Path<String>) -> Response {
     match board.page(&name).and_then(|path| text(&path)) {
-        Some(text) => ([(header::CONTENT_TYPE, PLAIN)], guest.readable(text)).into_response(),
+        Some(text) => ([(header::CONTENT_TYPE, PLAIN)], text).into_response(),
         None => nothing(&format!("there is no page {name:?}")),
     }
 }
 
 /// `GET /bundles/MODULE`.
-pub(super) async fn bundle(
-    Extension(board): Extension<Published>,
-    Extension(guest): Extension<Guest>,
-    Path(module): Path<String>,
-) -> Response {
+pub(super) async fn bundle(Extension(board): Extension<Published>, Path(module): Path<String>) -> Response {
     match board.bundle(&module).and_then(|path| text(&path)) {
-        Some(text) => ([(header::CONTENT_TYPE, PLAIN)], guest.readable(text)).into_response(),
+        Some(text) => ([(header::CONTENT_TYPE, PLAIN)], text).into_response(),
         None => nothing(&format!("there is no bundle of {module:?}")),
     }
 }

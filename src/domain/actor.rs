@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 use super::agent::Agent;
 use super::for_people;
 use super::id::{AgentId, LeaseToken, SessionId};
 use super::refusal::{Code, Refusal};
 use super::session::Session;
-use super::text::quoted;
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +33,8 @@ pub struct Acting {
     pub session: Option<Session>,
     /// How the window was found.
     pub named: Named,
-    /// Its live windows, where it has several and named none.
-    pub candidates: Vec<SessionId>,
+    /// Its live sessions, where it has several and named none.
+    pub candidates: Vec<Session>,
 }
 
 /// How a session was found.
@@ -56,6 +57,41 @@ pub struct Proof {
     pub token: Option<LeaseToken>,
 }
 
+impl Acting {
+    /// The refusal of an agent with several live sessions that named none. It lists windows; each knows its own session.
+    fn session_required(&self) -> Refusal {
+        let Self { agent, candidates, .. } = self;
+        let windows = candidates.iter().map(|session| {
+            json!({"host": session.host_shown(), "window": session.window, "seen_at": session.seen_at,
+                "resume_command": format!("{} --resume", agent.registration_of(&session.host, &session.window))})
+        });
+        let hint = format!(
+            "callboard next-action --agent-id {} --session-id ID, with the ID that init-agent printed in this window; only if that is \
+             lost: {} --window-id WINDOW --resume",
+            agent.id,
+            agent.registration()
+        );
+        Refusal::new(Code::SessionRequired, self.several_sessions())
+            .hint(hint)
+            .detail("windows", windows.collect::<Vec<_>>())
+    }
+
+    /// What an agent with several live sessions is told that named none.
+    pub fn several_sessions(&self) -> String {
+        let mut windows: Vec<&Session> = self.candidates.iter().collect();
+        windows.sort_by_key(|session| session.started_at);
+        let newest =
+            windows.last().map(|session| format!("; {} was registered at {}", session.window, session.started_at));
+        let names: Vec<String> =
+            windows.iter().map(|session| format!("{} on {}", session.window, session.host_shown())).collect();
+        let (id, newest) = (&self.agent.id, newest.unwrap_or_default());
+        format!(
+            "agent {id} has several windows: {}{newest}. Each names its session with every command",
+            names.join(", ")
+        )
+    }
+}
+
 impl Actor {
     /// The agent at work; refuses a person with `agent_required`.
     pub fn acting(&self) -> Result<&Acting, Refusal> {
@@ -76,16 +112,9 @@ impl Actor {
             Some(session) => Ok((agent, session)),
             None if acting.candidates.is_empty() => {
                 let message = format!("agent {} has no live session", agent.id);
-                Err(Refusal::new(Code::SessionRequired, message)
-                    .hint(format!("callboard init-agent --thread-key {}", quoted(agent.thread_key.as_str()))))
+                Err(Refusal::new(Code::SessionRequired, message).hint(agent.registration()))
             }
-            None => {
-                let ids: Vec<&str> = acting.candidates.iter().map(SessionId::as_str).collect();
-                let message = format!("agent {} has several live sessions: {}", agent.id, ids.join(", "));
-                Err(Refusal::new(Code::SessionRequired, message)
-                    .hint("repeat it with --session-id ID")
-                    .detail("sessions", ids))
-            }
+            None => Err(acting.session_required()),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::id::{AgentId, Specialty, ThreadKey, TokenName};
+use super::id::{AgentId, Specialty, ThreadKey, TokenName, WindowId};
+use super::text::quoted;
 use super::time::Millis;
 use super::word::words;
 
@@ -41,4 +42,22 @@ pub struct Agent {
     pub seen_at: Millis,
     /// The token that registered it. None where it was registered in the directory or by an operator.
     pub registered_by: Option<TokenName>,
+}
+
+impl Agent {
+    /// The command that registers a window of this agent.
+    pub fn registration(&self) -> String {
+        let list = |flag: &str, names: Vec<&str>| match names.is_empty() {
+            true => String::new(),
+            false => format!(" --{flag} {}", names.join(",")),
+        };
+        let roles = list("role", self.roles.iter().map(|role| role.as_str()).collect());
+        let specialties = list("specialty", self.specialties.iter().map(Specialty::as_str).collect());
+        format!("callboard init-agent --thread-key {}{roles}{specialties}", quoted(self.thread_key.as_str()))
+    }
+
+    /// The same for this window of this host.
+    pub fn registration_of(&self, host: &str, window: &WindowId) -> String {
+        format!("{} --host-id {} --window-id {window}", self.registration(), quoted(host))
+    }
 }

@@ -2,21 +2,19 @@
 //!
 //! **Invariants.** An agent or session belongs to the token that registered it, by name. What was registered in the
 //! project directory, or with the token of the owner or of an operator, belongs to no token: only those answer for it.
-//! Session ids are shown to whoever can act, and to nobody else.
-
-use std::borrow::Cow;
 
 use super::id::TokenName;
 use super::refusal::{Code, Refusal};
 use super::right::Right;
-use super::text::replace_parts;
 
 /// Through what a call came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Credential {
-    /// The account itself, in the project directory; or the token of the owner or of an operator. Acts for every agent.
+    /// The account itself, in the project directory. Acts for every agent.
     #[default]
     Account,
+    /// The token of the owner or of an operator of a server. Acts for every agent.
+    Operator,
     /// The token of a server, for less than an operator.
     Token {
         /// The name of the token.
@@ -31,7 +29,7 @@ pub enum Credential {
 impl Credential {
     /// The credential of a token.
     pub fn of_token(name: TokenName, role: Right) -> Self {
-        if role >= Right::Operator { Self::Account } else { Self::Token { name, role } }
+        if role >= Right::Operator { Self::Operator } else { Self::Token { name, role } }
     }
 
     /// What agents and sessions remember of the call that registered them. None where only the account and operators
@@ -39,14 +37,19 @@ impl Credential {
     pub fn registers_as(&self) -> Option<&TokenName> {
         match self {
             Self::Token { name, .. } => Some(name),
-            Self::Account | Self::Anonymous => None,
+            Self::Account | Self::Operator | Self::Anonymous => None,
         }
+    }
+
+    /// True if the call may act for every agent.
+    pub fn acts_for_all(&self) -> bool {
+        matches!(self, Self::Account | Self::Operator)
     }
 
     /// True if the call may act for what was registered by this token.
     pub fn may_act_for(&self, registered_by: Option<&TokenName>) -> bool {
         match self {
-            Self::Account => true,
+            Self::Account | Self::Operator => true,
             Self::Token { name, .. } => registered_by == Some(name),
             Self::Anonymous => false,
         }
@@ -67,40 +70,6 @@ impl Credential {
     pub fn is_author(&self, submitted_by: Option<&TokenName>) -> bool {
         matches!(self, Self::Token { name, .. } if submitted_by == Some(name))
     }
-
-    /// True if answers to the call show session ids.
-    pub fn shows_sessions(&self) -> bool {
-        match self {
-            Self::Account => true,
-            Self::Token { role, .. } => *role >= Right::Worker,
-            Self::Anonymous => false,
-        }
-    }
-
-    /// The text as the caller may read it: without session ids, unless it is shown them.
-    pub fn readable<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.shows_sessions() { Cow::Borrowed(text) } else { without_session_ids(text) }
-    }
-}
-
-/// What stands before the digits of a session id.
-pub const SESSION_PREFIX: &str = "s-";
-/// Number of hexadecimal digits of a session id.
-pub const SESSION_DIGITS: usize = 12;
-/// What stands in the place of a session id that is not shown: itself an id, so that readers of JSON still find one.
-pub const HIDDEN_SESSION: &str = "s-hidden";
-
-fn without_session_ids(text: &str) -> Cow<'_, str> {
-    let session = |(at, _): (usize, &str)| {
-        let digits = at + SESSION_PREFIX.len();
-        let end = digits + SESSION_DIGITS;
-        let is_part = |c: char| c.is_ascii_alphanumeric();
-        let stands_alone = !text[..at].ends_with(is_part)
-            && text.get(digits..end).is_some_and(|id| id.bytes().all(|c| c.is_ascii_hexdigit()))
-            && !text[end..].starts_with(is_part);
-        stands_alone.then_some((at..end, HIDDEN_SESSION))
-    };
-    replace_parts(text, text.match_indices(SESSION_PREFIX).filter_map(session))
 }
 
 #[cfg(test)]
@@ -121,7 +90,7 @@ mod tests {
         let by_ann = ann.registers_as();
         assert!(ann.may_act_for(by_ann) && !ben.may_act_for(by_ann));
         assert!(!ann.may_act_for(None), "it was registered in the directory");
-        for all in [token("boss", Right::Operator), Credential::Account] {
+        for all in [token("boss", Right::Operator), Credential::Operator, Credential::Account] {
             assert!(all.may_act_for(by_ann) && all.may_act_for(None));
             assert_eq!(all.registers_as(), None);
         }
@@ -135,16 +104,5 @@ mod tests {
         assert!(ann.is_author(ann.registers_as()));
         assert!(!token("ben", Right::Reviewer).is_author(ann.registers_as()) && !ann.is_author(None));
         assert!(!Credential::Account.is_author(None), "the account's agents are told apart by name");
-    }
-
-    #[test]
-    fn session_ids_are_for_those_who_act() {
-        let text = "held in s-0123456789ab, s-0123456789abc, news-0123456789ab and (s-ffffffffffff)";
-        for reader in [Credential::Anonymous, token("r", Right::Read)] {
-            let shown = reader.readable(text);
-            assert_eq!(shown, "held in s-hidden, s-0123456789abc, news-0123456789ab and (s-hidden)");
-        }
-        assert_eq!(token("w", Right::Worker).readable(text), text);
-        assert_eq!(Credential::Anonymous.readable("ä s-ä0123456789ab s-"), "ä s-ä0123456789ab s-");
     }
 }

@@ -8,6 +8,7 @@ use super::actor::Proof;
 use super::attempt::AttemptKey;
 use super::id::{AgentId, LeaseToken, Module, SessionId};
 use super::refusal::{Code, Holder, Refusal};
+use super::session::Session;
 use super::task::{TaskKey, TaskState};
 use super::time::{Dial, LeaseTime, Millis};
 use super::word::words;
@@ -118,12 +119,19 @@ impl Lease {
         self.lapsed = false;
     }
 
-    /// Who holds it, for a refusal.
-    pub fn holder(&self, dial: Dial) -> Holder {
+    /// When it runs out, as people read it.
+    pub fn expires_at(&self, dial: Dial) -> Millis {
+        dial.shown(self.effective_deadline(dial.lease))
+    }
+
+    /// Who holds it, in the window of `session`: that of the lease, if it is still known.
+    pub fn holder(&self, dial: Dial, session: Option<&Session>) -> Holder {
         Holder {
             agent_id: self.agent.clone(),
-            session_id: self.session.clone(),
-            expires_at: dial.shown(self.effective_deadline(dial.lease)),
+            host: session.map(Session::host_shown),
+            window: session.map(|session| session.window.clone()),
+            session_id: Some(self.session.clone()),
+            expires_at: self.expires_at(dial),
         }
     }
 
@@ -137,8 +145,8 @@ impl Lease {
     }
 
     /// Refuses a caller that does not show this lease: with `proof_required` one that shows nothing, with
-    /// `stale_lease` and the present holder one whose lease is another.
-    pub fn demand(&self, proof: &Proof, dial: Dial) -> Result<(), Refusal> {
+    /// `stale_lease` and the present `holder` one whose lease is another.
+    pub fn demand(&self, proof: &Proof, holder: &Holder) -> Result<(), Refusal> {
         if self.is_shown_by(proof) {
             return Ok(());
         }
@@ -150,38 +158,37 @@ impl Lease {
                 format!("{module}: show the lease token, or name your session"),
             )
             .hint("repeat it with --lease-token TOKEN or --session-id ID")
-            .holder(&self.holder(dial)));
+            .holder(holder));
         }
-        if proof.token.is_some() && proof.agent.as_ref() == Some(&self.agent) {
-            return Err(self.lost_to_itself(dial));
+        if proof.agent.as_ref() == Some(&self.agent) {
+            return Err(self.lost_to_own_agent(holder));
         }
-        Err(self.lost_to_holder(dial))
+        Err(self.lost_to_holder(holder))
     }
 
-    /// The refusal of an agent that holds it and shows another token: an old one, or another window's.
-    fn lost_to_itself(&self, dial: Dial) -> Refusal {
-        let (module, kind) = (&self.module, self.kind);
-        let message = format!("that is not the present token of your {kind} lease of {module}");
-        let hint = format!("callboard next-action --agent-id {} --session-id {}", self.agent, self.session);
-        Refusal::new(Code::StaleLease, message).hint(hint).holder(&self.holder(dial))
+    /// The refusal of an agent that holds it, and shows an older token or another session. It names no session and no
+    /// token: the caller may be an older window than the one that holds it.
+    fn lost_to_own_agent(&self, holder: &Holder) -> Refusal {
+        let (module, kind, place) = (&self.module, self.kind, holder.place());
+        let message = format!("that is not the present {kind} lease of {module}: {} holds it in {place}", self.agent);
+        let hint = format!(
+            "callboard next-action --agent-id {} --session-id ID, with the ID that init-agent printed in this window",
+            self.agent
+        );
+        Refusal::new(Code::StaleLease, message).hint(hint).holder(holder)
     }
 
     /// The refusal of a claim on what somebody else holds.
-    pub fn held_by_other(&self, dial: Dial) -> Refusal {
-        let holder = self.holder(dial);
+    pub fn held_by_other(&self, holder: &Holder) -> Refusal {
         let message = format!("{} is held by {} until {} ({})", self.module, self.agent, holder.expires_at, self.kind);
-        Refusal::new(Code::Held, message).hint("callboard claim-next").holder(&holder)
+        Refusal::new(Code::Held, message).hint("callboard claim-next").holder(holder)
     }
 
     /// The refusal of a caller whose lease this is not.
-    pub fn lost_to_holder(&self, dial: Dial) -> Refusal {
+    pub fn lost_to_holder(&self, holder: &Holder) -> Refusal {
         let (module, kind) = (&self.module, self.kind);
-        Refusal::new(
-            Code::StaleLease,
-            format!("the {kind} lease of {module} is held by {} in session {}", self.agent, self.session),
-        )
-        .hint("callboard next-action")
-        .holder(&self.holder(dial))
+        let message = format!("the {kind} lease of {module} is held by {} in {}", self.agent, holder.place());
+        Refusal::new(Code::StaleLease, message).hint("callboard next-action").holder(holder)
     }
 }
 
@@ -224,8 +231,9 @@ mod tests {
 
     #[test]
     fn only_the_token_or_the_session_proves_a_lease() {
-        let (lease, dial) = (lease(), Dial::default());
-        let code = |proof| lease.demand(&proof, dial).map_err(|refusal| refusal.code);
+        let lease = lease();
+        let holder = lease.holder(Dial::default(), None);
+        let code = |proof| lease.demand(&proof, &holder).map_err(|refusal| refusal.code);
         assert_eq!(code(proof("ann", None, Some("tok"))), Ok(()));
         assert_eq!(code(proof("ann", Some("s-1"), None)), Ok(()));
         assert_eq!(code(proof("ann", None, None)), Err(Code::ProofRequired));

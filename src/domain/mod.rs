@@ -30,6 +30,7 @@ pub mod scope;
 pub mod session;
 pub mod submission;
 pub mod system_limit;
+pub mod session_ids;
 pub mod task;
 pub mod text;
 pub mod time;

@@ -139,6 +139,8 @@ codes! {
     PathHeld = "path_held" => Taken,
     /// another holder has it
     Held = "held" => Taken,
+    /// the window holds a live lease or was seen within ten minutes, and the caller did not say that it is that window
+    WindowInUse = "window_in_use" => Taken,
     /// the lease is not the caller's any more
     StaleLease = "stale_lease" => Stale,
     /// the session was closed, reaped or replaced
@@ -249,15 +251,30 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Who holds a task, and until when.
+/// Who holds a task, where, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// The agent.
     pub agent_id: super::id::AgentId,
-    /// Its window.
-    pub session_id: super::id::SessionId,
+    /// The host of its window: what people call it, else its id.
+    pub host: Option<String>,
+    /// Its window on that host.
+    pub window: Option<super::id::WindowId>,
+    /// Its session, for that session itself, people and operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<super::id::SessionId>,
     /// When the lease runs out.
     pub expires_at: Millis,
+}
+
+impl Holder {
+    /// Its window and host, for a sentence.
+    pub fn place(&self) -> String {
+        match (&self.window, &self.host) {
+            (Some(window), Some(host)) => format!("window {window} on {host}"),
+            _ => "a window that is not known".to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ words! {
 
 /// A session that was silent for longer is shown as stale. Silence alone ends nothing.
 pub const STALE_AFTER_SECONDS: i64 = 3600;
-/// Replacing a session that was heard of within this time is worth a warning: two windows may share a name.
-pub const REPLACED_WARNING_SECONDS: i64 = 60;
+/// A session that was seen within this time is in use, also without a lease.
+pub const IN_USE_SECONDS: i64 = 600;
 
 /// One live window or process of an agent on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Its host for people: what its machine is called, else the host's id.
+    pub fn host_shown(&self) -> String {
+        self.workspace.host.as_ref().map_or_else(|| self.host.clone(), ToString::to_string)
+    }
+
     /// Where it stands at `now`.
     pub fn status(&self, now: Millis) -> SessionStatus {
         match self.ended {

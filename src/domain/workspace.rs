@@ -56,6 +56,13 @@ pub fn lines<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error
 }
 
 impl Workspace {
+    /// The place for a sentence.
+    pub fn shown(&self) -> String {
+        let path = self.path.as_ref().map_or("a directory that is not known", DirectoryPath::as_str);
+        let branch = self.branch.as_ref().map(|branch| format!(" on branch {branch}")).unwrap_or_default();
+        format!("{path}{branch}")
+    }
+
     /// From what a store has. Values that these types do not allow, as older programs or other hands may have written, are
     /// unknown.
     pub fn from_stored(stored: &Value) -> Self {

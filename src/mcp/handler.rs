@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::calls::{help, meant, result, tool};
 use super::house::House;
-use super::presence::Presence;
+use super::presence::{Presence, says_who};
 use super::prompts;
 use super::resources::Resources;
 use super::toolset::Listed;
@@ -100,8 +100,13 @@ impl Client {
         if REGISTERS.contains(&entry.name) && is_window {
             return self.presence.be(body, &guest).await;
         }
-        if is_window {
-            self.come_aboard(context, &guest).await;
+        // A client that may only look has no window, and is told so where it wants one.
+        if is_window
+            && let Err(refused) = self.come_aboard(context, &guest).await
+            && refused.refusal.code == Code::WindowInUse
+            && !says_who(entry, &body)
+        {
+            return Err(refused);
         }
         let signed = self.presence.sign(entry, &mut body).await;
         let request = guest.request(entry, body).map_err(unread)?;
@@ -119,10 +124,9 @@ impl Client {
         settled
     }
 
-    async fn come_aboard(&self, context: &RequestContext<RoleServer>, guest: &Guest) {
+    async fn come_aboard(&self, context: &RequestContext<RoleServer>, guest: &Guest) -> Result<(), Refused> {
         let client = context.peer.peer_info().map(|info| info.client_info.name.clone()).unwrap_or_default();
-        // A client that may only look has no window.
-        let _ = self.presence.come_aboard(&client, guest).await;
+        self.presence.come_aboard(&client, guest).await
     }
 
     async fn wait(&self, request: Arc<dyn Request>, context: &RequestContext<RoleServer>, guest: &Guest) -> Settled {
@@ -274,9 +278,9 @@ impl ServerHandler for Client {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
+        _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let found = self.resources.read(&request.uri, &self.guest(&context));
+        let found = self.resources.read(&request.uri);
         let found = found.ok_or_else(|| ErrorData::resource_not_found(format!("there is no {}", request.uri), None))?;
         Ok(ReadResourceResult::new(vec![found]).into())
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
+use crate::app::stored_sessions::{StoredSession, StoredSessions};
 use crate::board::mutation::Refused;
 use crate::bridge::Bridge;
 use crate::bridge::catalogue::{Entry, find};
@@ -18,6 +19,7 @@ use crate::domain::for_people::TELL;
 use crate::domain::id::{AgentId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::platform::deadline::Deadline;
+use crate::platform::entropy::Entropy;
 
 /// A window that calls is heard of at most this often, and its leases renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(20);
@@ -35,6 +37,8 @@ pub struct Identity {
     pub specialties: Vec<String>,
     /// True if the client may say that a person acts.
     pub may_act_as_human: bool,
+    /// Where the session of the fixed window is stored for the next process.
+    pub stored_sessions: Option<StoredSessions>,
     /// Asks what the client's machine knows of itself, where it is this one: branch and head may be others at each call.
     pub facts: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
 }
@@ -57,6 +61,8 @@ struct Aboard {
     agent: AgentId,
     session: SessionId,
     renew: Deadline,
+    /// Keeps other processes of the same window from taking this one for ended.
+    stored: Option<Arc<StoredSession>>,
 }
 
 impl Presence {
@@ -78,7 +84,7 @@ impl Presence {
                 body[field] = json!(list);
             }
         }
-        *state = Some(self.register(body.as_object().cloned().unwrap_or_default(), guest).await?.1);
+        *state = Some(self.register(body.as_object().cloned().unwrap_or_default(), None, guest).await?.1);
         Ok(())
     }
 
@@ -89,7 +95,11 @@ impl Presence {
         if !body.contains_key("window_id") {
             body.insert("window_id".to_owned(), json!(self.identity.window.clone().unwrap_or_else(own_window)));
         }
-        let (done, aboard) = self.register(body, guest).await?;
+        if let Some(before) = state.as_ref() {
+            // Whoever registers the window that it has proves it.
+            body.entry("session_id").or_insert_with(|| json!(before.session));
+        }
+        let (done, aboard) = self.register(body, state.as_ref(), guest).await?;
         let before = state.replace(aboard.clone());
         if let Some(before) = before.filter(|before| before.session != aboard.session) {
             self.close(&before).await;
@@ -100,18 +110,43 @@ impl Presence {
     async fn register(
         &self,
         mut body: Map<String, Value>,
+        before: Option<&Aboard>,
         guest: &Guest,
     ) -> Result<(crate::ops::Done<Value>, Aboard), Refused> {
         let entry = find("register-session").map_err(unread)?;
         self.add_facts(entry, &mut body);
+        let stored = self.stored(&body, before);
+        if let Some(former) = stored.as_ref().and_then(|stored| stored.id()) {
+            // The window is the same, and so is who has it: that process has ended.
+            body.entry("session_id").or_insert_with(|| json!(former));
+        }
         let request = guest.request(entry, body).map_err(unread)?;
-        let done = self.bridge.call(request.into()).await?;
+        let request = match self.identity.facts {
+            // The client's machine is this one.
+            Some(_) => self.bridge.prepare(request).await?,
+            None => request,
+        };
+        let mut done = self.bridge.call(request.into()).await?;
         let text = |key: &str| done.reply[key].as_str().unwrap_or_default();
         let strange = |_| unread(Refusal::new(Code::Internal, "a window was registered without a name"));
         let (agent, session) =
             (text("agent_id").parse().map_err(strange)?, text("session_id").parse().map_err(strange)?);
         tracing::info!(%agent, "a session was registered for a connection");
-        Ok((done, Aboard { agent, session, renew: Deadline::after(RENEWED_EVERY) }))
+        if let Some(Err(refusal)) = stored.as_ref().map(|stored| stored.store(&session)) {
+            done.warnings.push(format!("the next process of this window has to resume it by hand: {refusal}"));
+        }
+        Ok((done, Aboard { agent, session, renew: Deadline::after(RENEWED_EVERY), stored }))
+    }
+
+    /// The stored session of the fixed window, where `body` registers that and no other process has it.
+    fn stored(&self, body: &Map<String, Value>, before: Option<&Aboard>) -> Option<Arc<StoredSession>> {
+        let text = |key: &str| body.get(key).and_then(Value::as_str);
+        let (key, window) = (text("thread_key")?, text("window_id")?);
+        let sessions =
+            self.identity.stored_sessions.as_ref().filter(|_| self.identity.window.as_deref() == Some(window))?;
+        let own = before.and_then(|before| before.stored.clone()).filter(|stored| sessions.is_of(stored, key, window));
+        // Without a place to store it, a window is resumed by hand.
+        own.or_else(|| sessions.of(key, window).ok().flatten().map(Arc::new))
     }
 
     /// Refuses with `human_required` fields that say that a person acts, in whatever spelling and tool: what speaks here is
@@ -141,11 +176,11 @@ impl Presence {
     /// Says in the fields of a call who calls, unless they do; returns the window that was named.
     pub(super) async fn sign(&self, entry: &Entry, body: &mut Map<String, Value>) -> Option<SessionId> {
         self.add_facts(entry, body);
-        let named = ["agent_id", "thread_key", "session_id", "as_human"];
-        let mut speaks = named.iter().filter(|key| entry.shared.contains(**key));
-        let says = speaks.any(|key| body.get(*key).is_some_and(|value| !value.is_null()));
+        if says_who(entry, body) {
+            return None;
+        }
         let state = self.state.lock().await;
-        let aboard = state.as_ref().filter(|_| !says && entry.shared.contains("session_id"))?;
+        let aboard = state.as_ref()?;
         body.insert("agent_id".to_owned(), json!(aboard.agent));
         body.insert("session_id".to_owned(), json!(aboard.session));
         Some(aboard.session.clone())
@@ -178,12 +213,19 @@ impl Presence {
         let body = json!({"agent_id": aboard.agent, "session_id": aboard.session});
         let body = body.as_object().cloned().unwrap_or_default();
         let Ok(entry) = find("close-session") else { return };
-        let guest = Guest::owner("mcp");
+        let guest = Guest::account("mcp");
         if let Ok(request) = guest.request(entry, body) {
             // A window that has ended already needs no closing.
             let _ = self.bridge.call(request.into()).await;
         }
     }
+}
+
+/// True where the fields of a call say who calls, or where nobody is asked.
+pub(super) fn says_who(entry: &Entry, body: &Map<String, Value>) -> bool {
+    let named = ["agent_id", "thread_key", "session_id", "as_human"];
+    let mut speaks = named.iter().filter(|key| entry.shared.contains(**key));
+    speaks.any(|key| body.get(*key).is_some_and(|value| !value.is_null())) || !entry.shared.contains("session_id")
 }
 
 fn unread(refusal: Refusal) -> Refused {
@@ -198,8 +240,12 @@ fn slug(name: &str) -> String {
     if plain.is_empty() { "mcp".to_owned() } else { plain }
 }
 
-/// A window for one connection of this process.
+/// A window for one connection of this process. Random, because processes of containers share their numbers.
 fn own_window() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(1);
-    format!("mcp-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    match Entropy::System.hex(4) {
+        Ok(hex) => format!("mcp-{hex}-{count}"),
+        Err(_) => format!("mcp-{}-{count}", std::process::id()),
+    }
 }

@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use crate::app::published::{self, Published};
 use crate::bridge::Bridge;
-use crate::bridge::guest::Guest;
 use crate::domain::topic::Topic;
 use crate::platform::file;
 use crate::projection::pages::PAGES;
@@ -66,9 +65,9 @@ impl Resources {
         }
     }
 
-    /// Its content, as this guest may read it.
-    pub(super) fn read(&self, uri: &str, guest: &Guest) -> Option<ResourceContents> {
-        let text = guest.readable(published::text(&self.path(uri)?)?);
+    /// Its content.
+    pub(super) fn read(&self, uri: &str) -> Option<ResourceContents> {
+        let text = published::text(&self.path(uri)?)?;
         Some(ResourceContents::text(text, uri).with_mime_type(kind(uri)))
     }
 

@@ -51,7 +51,7 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
             waits.cancel();
         });
         // Whoever started this process may do what its account may, but is no person.
-        let guest = Guest::owner(app.settings.user.clone());
+        let guest = Guest::account(app.settings.user.clone());
         let client = Client::new(&house, Connection::Process, Some(guest));
         let presence = Arc::clone(&client.presence);
         let served = async {

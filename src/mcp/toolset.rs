@@ -143,7 +143,16 @@ const TWELVE: &[Seat] = &[
         name: "coordination_session_register",
         about: "Be another agent or window on this connection.",
         calls: Calls::One("register-session"),
-        fields: &["thread_key", "role", "specialty", "window_id", "max_tasks"],
+        fields: &[
+            "thread_key",
+            "role",
+            "specialty",
+            "window_id",
+            "max_tasks",
+            "resume",
+            "confirm_workspace",
+            "confirm_branch",
+        ],
     },
     Seat {
         name: "coordination_session_reap",

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Anyone, Changer};
+use super::preflight::project_elsewhere;
 use super::surroundings::Surroundings;
 use super::values::{Labels, Limit};
 use super::{Done, Group, Kind, Operation};
@@ -49,6 +50,10 @@ pub struct Window {
     #[arg(long, value_name = "NAME")]
     #[serde(default)]
     pub window_id: Option<WindowId>,
+    /// You are this window and lost your context: take its leases over.
+    #[arg(long)]
+    #[serde(default)]
+    pub resume: bool,
     /// The working directory is the right one.
     #[arg(long)]
     #[serde(default)]
@@ -60,10 +65,17 @@ pub struct Window {
 }
 
 impl Window {
+    fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) {
+        call.caller.facts.host = here.host();
+        if self.confirm_workspace && self.confirm_branch {
+            call.caller.facts.project = project_elsewhere(&call.caller.facts.workspace, here);
+        }
+    }
+
     fn registration(&self, call: &Changer, this_host: String) -> Result<Registration, Refusal> {
         let Some(thread_key) = call.caller.thread_key.clone() else {
             return Err(Refusal::new(Code::Usage, "--thread-key is missing")
-                .hint("callboard init-agent --thread-key KEY: any text that you will know again, such as worker-a"));
+                .hint("callboard init-agent --thread-key KEY: a name of your own that you will know again, such as anns-laptop-1"));
         };
         if self.max_tasks == Some(0) {
             return Err(Refusal::new(Code::InvalidValue, "--max-tasks is 1 or more"));
@@ -82,6 +94,8 @@ impl Window {
             window: self.window_id.clone().unwrap_or_else(|| "main".parse().expect("a slug")),
             workspace,
             confirmed: self.confirm_workspace && self.confirm_branch,
+            resume: self.resume,
+            former: call.caller.session_id.clone(),
         })
     }
 
@@ -104,6 +118,7 @@ impl Window {
         call.caller.session_id = None;
         call.commit(operation, app, |turn| {
             let Aboard { agent, session, resumed, is_one_of_several } = turn.register(registration)?;
+            turn.warn_of_place(call.caller.facts.project.as_ref());
             let which = if is_one_of_several { format!(" --session-id {}", session.id) } else { String::new() };
             let look = turn.look();
             Ok(Answer::done(AboardReply {
@@ -113,7 +128,7 @@ impl Window {
                 epoch: session.epoch,
                 window_id: session.window,
                 roles: agent.roles,
-                resumed: resumed.iter().map(|lease| look.own_lease_view(lease)).collect(),
+                resumed: resumed.iter().map(|lease| look.own_lease_view(lease)).collect::<Result<_, _>>()?,
             }))
         })
     }
@@ -121,8 +136,9 @@ impl Window {
 
 /// Come aboard: the same key always gives the same agent.
 ///
-/// Opens a session for this window and prints its agent id, session id and epoch. Doing it again with the same key, host
-/// and window is how a window that lost its context comes back: it replaces the old session and takes over its leases.
+/// Opens a session for this window and prints its agent id, session id and epoch. The same line with --resume is how a window
+/// that lost its context comes back: it replaces the old session and takes over its leases. Without it a window that holds a
+/// live lease or was seen within ten minutes is refused (`window_in_use`): another window takes another --window-id.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 pub struct InitAgent {
     /// The window.
@@ -163,12 +179,12 @@ impl Operation for InitAgent {
     const NAME: &'static str = "init-agent";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
-    const EXAMPLE: &'static str = "callboard init-agent --thread-key worker-a --specialty backend";
+    const EXAMPLE: &'static str = "callboard init-agent --thread-key anns-worker --specialty backend";
     type Call = Changer;
     type Reply = AboardReply;
 
     fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
-        call.caller.facts.host = here.host();
+        self.window.prepare(call, here);
         Ok(())
     }
 
@@ -181,12 +197,12 @@ impl Operation for RegisterSession {
     const NAME: &'static str = "register-session";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Aboard;
-    const EXAMPLE: &'static str = "callboard register-session --thread-key worker-a --window-id second";
+    const EXAMPLE: &'static str = "callboard register-session --thread-key anns-worker --window-id second";
     type Call = Changer;
     type Reply = AboardReply;
 
     fn prepare(&self, call: &mut Changer, here: &dyn Surroundings) -> Result<(), Refused> {
-        call.caller.facts.host = here.host();
+        self.window.prepare(call, here);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::board::mutation::{Answer, LateResult, Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::board::turn::Turn;
 use crate::domain::credential::Credential;
-use crate::domain::id::{AgentId, HostId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
+use crate::domain::id::{AgentId, DirectoryPath, HostId, LeaseToken, Module, RequestId, SessionId, ThreadKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::submission::SubmittedTree;
 use crate::domain::workspace::{WorkingTree, Workspace, lines};
@@ -41,9 +41,7 @@ pub trait Shared: Args + Clone + Serialize + DeserializeOwned + JsonSchema + Def
     }
 
     /// Who calls, for the board.
-    fn who(&self) -> caller::Caller {
-        caller::Caller::default()
-    }
+    fn who(&self) -> caller::Caller;
 }
 
 /// The longest that a command waits for the board, in seconds: a day.
@@ -120,12 +118,22 @@ pub struct Facts {
     /// True where the caller waits for a claim and measures where it works anew before it takes one: its wait ends with
     /// "nothing" once there is something, and it asks again.
     pub asks_again: bool,
+    /// The top of the project, where the caller works outside of it.
+    pub project: Option<DirectoryPath>,
 }
 
 /// Nobody needs to say who they are.
 #[derive(Clone, Debug, Default, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Anyone {
+    /// A person asks, and there is no terminal: session ids are shown.
+    #[arg(long, help_heading = "Who")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_human: bool,
+    /// True at a terminal.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub terminal: bool,
     /// Through what the call came.
     #[arg(skip)]
     #[serde(skip)]
@@ -133,10 +141,17 @@ pub struct Anyone {
 }
 
 impl Shared for Anyone {
-    fn fill(&mut self, _: Facts) {}
+    fn fill(&mut self, facts: Facts) {
+        self.terminal = facts.terminal;
+    }
 
     fn set_credential(&mut self, credential: Credential) {
         self.credential = credential;
+    }
+
+    fn who(&self) -> caller::Caller {
+        Caller { as_human: self.as_human || self.terminal, credential: self.credential.clone(), ..Caller::default() }
+            .for_board()
     }
 }
 
@@ -227,7 +242,7 @@ impl Anyone {
         app: &App,
         look: impl FnOnce(&Look<'_>) -> Result<Answer<T>, Refusal>,
     ) -> Result<Done<T>, Refused> {
-        Caller { credential: self.credential.clone(), ..Caller::default() }.look(app, look)
+        Ok(app.look(&self.who(), look)?.into())
     }
 }
 
@@ -273,7 +288,7 @@ impl Changer {
         app: &App,
         work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<O::Reply>, Refusal>,
     ) -> Result<Done<O::Reply>, Refused> {
-        Ok(app.commit(&self.order(operation, None)?, work)?.into())
+        commit_order(&self.order(operation, None)?, app, work)
     }
 
     /// Commits `work` for `operation`, and leaves the pages as they are.
@@ -297,7 +312,7 @@ impl Changer {
     ) -> Result<Done<O::Reply>, Refused> {
         let Value::Object(data) = json!({"operation": O::NAME, "said": said}) else { unreachable!("it is an object") };
         let late = LateResult { module: module.clone(), data };
-        Ok(app.commit(&self.order(operation, Some(late))?, work)?.into())
+        commit_order(&self.order(operation, Some(late))?, app, work)
     }
 
     /// Does `work` and undoes it, to say what it would do.
@@ -321,6 +336,19 @@ impl Changer {
             late,
         })
     }
+}
+
+/// Commits `work`, which begins with what is worth saying of who asks for it.
+fn commit_order<T: Serialize + DeserializeOwned>(
+    order: &Order,
+    app: &App,
+    work: impl FnOnce(&mut Turn<'_>) -> Result<Answer<T>, Refusal>,
+) -> Result<Done<T>, Refused> {
+    let work = |turn: &mut Turn<'_>| {
+        turn.warn_of_identity(&order.caller)?;
+        work(turn)
+    };
+    Ok(app.commit(order, work)?.into())
 }
 
 /// Who looks, and for how long an answer is waited for.

@@ -42,7 +42,7 @@ impl Operation for ClaimNext {
     const NAME: &'static str = "claim-next";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
-    const EXAMPLE: &'static str = "callboard claim-next --agent-id worker-a --watch-seconds 90";
+    const EXAMPLE: &'static str = "callboard claim-next --agent-id anns-worker --watch-seconds 90";
     type Call = WaitingChanger;
     type Reply = ClaimView;
 
@@ -82,7 +82,7 @@ impl Operation for Claim {
     const NAME: &'static str = "claim";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Work;
-    const EXAMPLE: &'static str = "callboard claim core-auth --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard claim core-auth --agent-id anns-worker";
     type Call = Changer;
     type Reply = ClaimView;
 
@@ -111,7 +111,7 @@ impl Operation for NextClaimable {
     const NAME: &'static str = "next-claimable";
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Status;
-    const EXAMPLE: &'static str = "callboard next-claimable --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard next-claimable --agent-id anns-worker";
     type Call = Waiter;
     type Reply = OffersReply;
 

@@ -135,6 +135,7 @@ pub fn read<T: DeserializeOwned>(answer: Value) -> Result<Done<T>, Refused> {
         request_id: envelope.request_id,
         replayed: envelope.replayed,
         projection_behind: envelope.projection_behind,
+        session: None,
         warnings: envelope.warnings,
         complaint: envelope.error,
         said_once: false,

@@ -347,7 +347,7 @@ impl Operation for AckNotifications {
     const NAME: &'static str = "ack-notifications";
     const KIND: Kind = Kind::Presence;
     const GROUP: Group = Group::Signals;
-    const EXAMPLE: &'static str = "callboard ack-notifications --agent-id worker-a --up-to 41";
+    const EXAMPLE: &'static str = "callboard ack-notifications --agent-id anns-worker --up-to 41";
     type Call = Changer;
     type Reply = AckReply;
 
@@ -386,7 +386,7 @@ impl Operation for Notify {
     const NAME: &'static str = "notify";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Signals;
-    const EXAMPLE: &'static str = "callboard notify --target agent:worker-a --message \"the schema is in place\"";
+    const EXAMPLE: &'static str = "callboard notify --target agent:anns-worker --message \"the schema is in place\"";
     type Call = Changer;
     type Reply = NotifyReply;
 

@@ -46,7 +46,7 @@ impl Operation for CheckPaths {
     const NAME: &'static str = "check-paths";
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Work;
-    const EXAMPLE: &'static str = "callboard check-paths --staged --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard check-paths --staged --agent-id anns-worker";
     type Call = Caller;
     type Reply = CheckPathsReply;
 

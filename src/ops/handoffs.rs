@@ -73,7 +73,7 @@ impl Operation for HandoffBundle {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Handoffs;
     const EXAMPLE: &'static str =
-        "callboard handoff-bundle core-auth --agent-id worker-a --lease-token TOKEN --notes \"tests pass but one\"";
+        "callboard handoff-bundle core-auth --agent-id anns-worker --lease-token TOKEN --notes \"tests pass but one\"";
     type Call = Changer;
     type Reply = BundleReply;
 
@@ -284,7 +284,7 @@ impl Operation for WithdrawHandoff {
     const NAME: &'static str = "withdraw-handoff";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Handoffs;
-    const EXAMPLE: &'static str = "callboard withdraw-handoff core-auth --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard withdraw-handoff core-auth --agent-id anns-worker";
     type Call = Changer;
     type Reply = HandoffReply;
 

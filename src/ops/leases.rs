@@ -54,7 +54,7 @@ impl Operation for Heartbeat {
     const ALIASES: &'static [&'static str] = &["lease-heartbeat"];
     const KIND: Kind = Kind::Presence;
     const GROUP: Group = Group::Loop;
-    const EXAMPLE: &'static str = "callboard heartbeat core-auth --agent-id worker-a --lease-token TOKEN";
+    const EXAMPLE: &'static str = "callboard heartbeat core-auth --agent-id anns-worker --lease-token TOKEN";
     type Call = Changer;
     type Reply = HeartbeatReply;
 
@@ -63,7 +63,7 @@ impl Operation for Heartbeat {
         call.commit(self, app, |turn| {
             let (task, lease) = turn.heartbeat(self.module.name(), &beat)?;
             let look = turn.look();
-            Ok(Answer::done(HeartbeatReply { task: look.task_view(&task)?, lease: look.own_lease_view(&lease) }))
+            Ok(Answer::done(HeartbeatReply { task: look.task_view(&task)?, lease: look.own_lease_view(&lease)? }))
         })
     }
 }
@@ -150,7 +150,8 @@ impl Operation for LeaseReclaim {
                 (module, _) => turn.reclaim_overdue(module)?,
             };
             let look = turn.look();
-            Ok(Answer::done(LeasesReply { leases: leases.iter().map(|lease| look.lease_view(lease)).collect() }))
+            let leases = leases.iter().map(|lease| look.lease_view(lease)).collect::<Result<_, _>>()?;
+            Ok(Answer::done(LeasesReply { leases }))
         })
     }
 }

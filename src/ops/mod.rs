@@ -16,6 +16,7 @@ pub mod guard;
 pub mod handoffs;
 pub mod health;
 pub mod intake;
+pub mod labels;
 pub mod leases;
 pub mod lists;
 mod operation;
@@ -32,4 +33,4 @@ pub mod texts;
 pub mod values;
 pub mod work;
 
-pub use operation::{Done, Group, Kind, Operation};
+pub use operation::{Done, Group, Kind, Operation, for_reader, refusal_for_reader};

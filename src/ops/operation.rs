@@ -4,18 +4,21 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::call::Shared;
 use super::surroundings::Surroundings;
 use crate::app::App;
 use crate::app::order::{Changed, Seen};
+use crate::board::caller::Caller;
 use crate::board::history::EventView;
 use crate::board::mutation::{Outcome, Refused};
 use crate::board::outlook::Outlook;
 use crate::domain::for_people::for_agent;
-use crate::domain::id::RequestId;
+use crate::domain::id::{RequestId, SessionId};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
+use crate::domain::session_ids::ShownSessions;
 
 /// What an operation does to the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,27 +95,13 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
     /// Does it; never waits for the board to change.
     fn run(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused>;
 
-    /// Runs it for its reader: neither a refusal nor a warning names an agent a command that needs a person.
+    /// Runs it for its reader: nothing in the answer is a session id that is not shown to them, and neither a refusal nor a
+    /// warning names an agent a command that needs a person.
     fn answer(&self, call: &Self::Call, app: &App) -> Result<Done<Self::Reply>, Refused> {
         let is_to_panic = app.settings.panicking_operation.as_deref() == Some(Self::NAME);
         assert!(!is_to_panic, "a test asked for it");
         let answer = self.run(call, app).map(|done| self.marked(done));
-        if !call.who().is_agent() {
-            return answer;
-        }
-        let readable = |mut refusal: Refusal| {
-            refusal.message = for_agent(&refusal.message).into_owned();
-            refusal.hint = refusal.hint.map(|hint| for_agent(&hint).into_owned());
-            refusal
-        };
-        match answer {
-            Ok(done) => Ok(Done {
-                warnings: done.warnings.iter().map(|warning| for_agent(warning).into_owned()).collect(),
-                complaint: done.complaint.map(readable),
-                ..done
-            }),
-            Err(Refused { refusal, revision }) => Err(Refused { refusal: readable(refusal), revision }),
-        }
+        for_reader(answer, &call.who())
     }
 
     /// The answer with what a door has to know of its reply before that becomes JSON.
@@ -138,6 +127,55 @@ pub trait Operation: Args + Serialize + DeserializeOwned + JsonSchema + Send + S
     }
 }
 
+/// The answer as the caller may read it.
+pub fn for_reader<T: Serialize + DeserializeOwned>(
+    answer: Result<Done<T>, Refused>,
+    who: &Caller,
+) -> Result<Done<T>, Refused> {
+    match answer {
+        Ok(done) => {
+            let shown = who.shown_sessions(done.session.as_ref());
+            let text = |text: &String| readable_text(text, who, &shown);
+            Ok(Done {
+                warnings: done.warnings.iter().map(text).collect(),
+                complaint: done.complaint.map(|refusal| readable(refusal, who, &shown)),
+                reply: without_sessions(done.reply, &shown)
+                    .map_err(|refusal| Refused { refusal, revision: Some(done.revision) })?,
+                ..done
+            })
+        }
+        Err(refused) => Err(refusal_for_reader(refused, who)),
+    }
+}
+
+/// The refusal as the caller may read it.
+pub fn refusal_for_reader(Refused { refusal, revision }: Refused, who: &Caller) -> Refused {
+    Refused { refusal: readable(refusal, who, &who.shown_sessions(None)), revision }
+}
+
+fn readable(mut refusal: Refusal, who: &Caller, shown: &ShownSessions) -> Refusal {
+    refusal.message = readable_text(&refusal.message, who, shown);
+    refusal.hint = refusal.hint.map(|hint| readable_text(&hint, who, shown));
+    let mut details = Value::Object(refusal.details);
+    shown.hide(&mut details);
+    refusal.details = if let Value::Object(details) = details { details } else { Map::new() };
+    refusal
+}
+
+fn readable_text(text: &str, who: &Caller, shown: &ShownSessions) -> String {
+    let text = shown.text(text);
+    if who.is_agent() { for_agent(&text).into_owned() } else { text.into_owned() }
+}
+
+fn without_sessions<T: Serialize + DeserializeOwned>(reply: T, shown: &ShownSessions) -> Result<T, Refusal> {
+    if *shown == ShownSessions::All {
+        return Ok(reply);
+    }
+    let strange = |error| Refusal::new(Code::Internal, format!("the reply has no form without session ids: {error}"));
+    let mut value = serde_json::to_value(&reply).map_err(strange)?;
+    if shown.hide(&mut value) { serde_json::from_value(value).map_err(strange) } else { Ok(reply) }
+}
+
 /// What an operation came to.
 #[derive(Clone, Debug)]
 pub struct Done<T> {
@@ -153,6 +191,8 @@ pub struct Done<T> {
     pub replayed: bool,
     /// True when the pages do not show it yet.
     pub projection_behind: bool,
+    /// The session that asked, where it is known.
+    pub session: Option<SessionId>,
     /// What is worth saying.
     pub warnings: Vec<String>,
     /// What is wrong, for a check that answers all the same: the exit code is that of the refusal.
@@ -176,6 +216,7 @@ impl<T> Done<T> {
             request_id: None,
             replayed: false,
             projection_behind: false,
+            session: None,
             warnings: Vec::new(),
             complaint: None,
             said_once: false,
@@ -192,6 +233,7 @@ impl<T> Done<T> {
             request_id: self.request_id,
             replayed: self.replayed,
             projection_behind: self.projection_behind,
+            session: self.session,
             warnings: self.warnings,
             complaint: self.complaint,
             said_once: self.said_once,
@@ -208,6 +250,7 @@ impl<T> From<Changed<T>> for Done<T> {
             request_id: Some(changed.request_id),
             replayed: changed.replayed,
             projection_behind: changed.projection_behind,
+            session: changed.session,
             warnings: changed.warnings,
             complaint: None,
             said_once: false,
@@ -217,6 +260,7 @@ impl<T> From<Changed<T>> for Done<T> {
 
 impl<T> From<Seen<T>> for Done<T> {
     fn from(seen: Seen<T>) -> Self {
-        Self { outcome: seen.answer.outcome, ..Self::plain(seen.answer.reply, seen.revision) }
+        let session = seen.session;
+        Self { outcome: seen.answer.outcome, session, ..Self::plain(seen.answer.reply, seen.revision) }
     }
 }

@@ -1,5 +1,7 @@
 //! Preflight: confirming where the work happens, and choosing how the windows meet.
 
+use std::path::Path;
+
 use clap::{ArgAction, Args};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,11 +13,13 @@ use crate::app::App;
 use crate::board::mutation::{Answer, Refused};
 use crate::board::preflight::{Confirming, PreflightView, Said, Seen};
 use crate::domain::board::{Mode, StorageKind};
+use crate::domain::id::DirectoryPath;
 use crate::domain::preflight::{Advice, ModeChoice, OptimizeFor, SessionKind, Topology, advise};
 use crate::domain::profile::Profile;
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::right::Right;
-use crate::workspace::git;
+use crate::domain::workspace::Workspace;
+use crate::workspace::git::{self, Checkout};
 
 /// Who takes part. What is not given stays as it was at the preflight before, or is seen from the board.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
@@ -128,6 +132,7 @@ impl Operation for Preflight {
             })?;
             call.caller.facts.workspace = git::workspace(&directory, &here.settings().host_name);
         }
+        call.caller.facts.project = project_elsewhere(&call.caller.facts.workspace, here);
         Ok(())
     }
 
@@ -137,12 +142,24 @@ impl Operation for Preflight {
         let confirming = if self.confirm_workspace && self.confirm_branch { Confirming::Both } else { Confirming::No };
         call.commit(self, app, |turn| {
             let preflight = turn.preflight(said, self.safety_profile, confirming, shared)?;
+            turn.warn_of_place(call.caller.facts.project.as_ref());
             let has_tasks = turn.look().board().counts.total() > 0;
             let next =
                 if has_tasks { "callboard init-agent --thread-key KEY --while-session" } else { "callboard intake" };
             Ok(Answer::done(PreflightReply { preflight, next_command: next.to_owned() }))
         })
     }
+}
+
+/// The top of the project, where a workspace of this machine is no part of it: neither in it nor around it, nor another working
+/// tree of its repository.
+pub(super) fn project_elsewhere(workspace: &Workspace, here: &dyn Surroundings) -> Option<DirectoryPath> {
+    let path = Path::new(workspace.path.as_ref()?.as_str());
+    let project = here.project().ok()?;
+    let is_part = |path: &Path| path.starts_with(&project) || project.starts_with(path);
+    let main = Checkout::around(path).map(|checkout| checkout.main_top());
+    let belongs = is_part(path) || main.is_some_and(|top| is_part(&top));
+    if belongs { None } else { project.to_str()?.parse().ok() }
 }
 
 fn is_shared(app: &App) -> Result<bool, Refused> {

@@ -81,7 +81,7 @@ impl Operation for Ask {
     const NAME: &'static str = "ask";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Signals;
-    const EXAMPLE: &'static str = "callboard ask --module core-auth --agent-id worker-a --lease-token TOKEN \
+    const EXAMPLE: &'static str = "callboard ask --module core-auth --agent-id anns-worker --lease-token TOKEN \
          --question \"sessions in cookies or headers?\" --option cookies --option headers";
     type Call = Changer;
     type Reply = QuestionReply;
@@ -170,7 +170,7 @@ impl Operation for WithdrawQuestion {
     const NAME: &'static str = "withdraw-question";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Signals;
-    const EXAMPLE: &'static str = "callboard withdraw-question q-3 --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard withdraw-question q-3 --agent-id anns-worker";
     type Call = Changer;
     type Reply = QuestionReply;
 

@@ -71,7 +71,7 @@ impl Operation for CloseSession {
     const NAME: &'static str = "close-session";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Aboard;
-    const EXAMPLE: &'static str = "callboard close-session --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard close-session --agent-id anns-worker";
     type Call = Changer;
     type Reply = SessionReply;
 

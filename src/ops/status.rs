@@ -39,7 +39,7 @@ impl Operation for NextAction {
     const NAME: &'static str = "next-action";
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Loop;
-    const EXAMPLE: &'static str = "callboard next-action --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard next-action --agent-id anns-worker";
     type Call = Waiter;
     type Reply = next_action::NextAction;
 
@@ -226,7 +226,7 @@ impl Operation for Explain {
     const NAME: &'static str = "explain";
     const KIND: Kind = Kind::Read;
     const GROUP: Group = Group::Status;
-    const EXAMPLE: &'static str = "callboard explain core-auth --agent-id worker-a";
+    const EXAMPLE: &'static str = "callboard explain core-auth --agent-id anns-worker";
     type Call = Caller;
     type Reply = Explanation;
 

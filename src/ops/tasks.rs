@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::Changer;
+use super::labels::NewLabels;
 use super::lists::TasksReply;
 use super::texts::Text;
-use super::values::{Entry, Label, Labels, ManyTasks, OneTask, Priority, entries};
+use super::values::{Entry, Labels, ManyTasks, OneTask, Priority, entries};
 use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::board::graph::Force;
@@ -192,11 +193,10 @@ pub struct EditTask {
     #[arg(long, value_name = "TEXT")]
     #[serde(default)]
     pub body: Option<Text>,
-    /// Labels; again for more.
-    #[arg(long, value_name = "K=V")]
+    /// Labels of the task, in place of the old ones.
+    #[command(flatten)]
     #[serde(default)]
-    #[schemars(with = "Option<Vec<String>>")]
-    pub label: Option<Vec<Entry<Label>>>,
+    pub label: NewLabels,
     /// Refuse unless the task is exactly at this revision.
     #[arg(long, value_name = "N")]
     #[serde(default)]
@@ -209,8 +209,6 @@ pub struct EditTask {
 
 impl EditTask {
     fn edit(&self) -> Result<Edit, Refusal> {
-        let labels =
-            self.label.as_ref().map(|list| entries(list).into_iter().map(|label| (label.name, label.value)).collect());
         Ok(Edit {
             expected_revision: self.expected_task_revision,
             title: self.title.as_ref().map(|title| text::title(title.as_str())).transpose()?,
@@ -222,7 +220,7 @@ impl EditTask {
             estimate_minutes: self.estimate_minutes,
             review: self.review,
             reviewer: self.reviewer_id.clone(),
-            labels,
+            labels: self.label.map(),
         })
     }
 }

@@ -60,7 +60,7 @@ impl Operation for Finish {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str =
-        "callboard finish core-auth --agent-id worker-a --lease-token TOKEN --summary \"sign-in works, 12 tests\"";
+        "callboard finish core-auth --agent-id anns-worker --lease-token TOKEN --summary \"sign-in works, 12 tests\"";
     type Call = Changer;
     type Reply = FinishReply;
 
@@ -138,7 +138,7 @@ impl Operation for Release {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Loop;
     const EXAMPLE: &'static str =
-        "callboard release core-auth --agent-id worker-a --lease-token TOKEN --reason \"needs the schema first\"";
+        "callboard release core-auth --agent-id anns-worker --lease-token TOKEN --reason \"needs the schema first\"";
     type Call = Changer;
     type Reply = TaskReply;
 
@@ -169,7 +169,7 @@ impl Operation for FailTask {
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Work;
     const EXAMPLE: &'static str =
-        "callboard fail-task core-auth --agent-id worker-a --lease-token TOKEN --reason \"the API is gone\"";
+        "callboard fail-task core-auth --agent-id anns-worker --lease-token TOKEN --reason \"the API is gone\"";
     type Call = Changer;
     type Reply = TaskReply;
 
@@ -202,7 +202,7 @@ impl Operation for Block {
     const NAME: &'static str = "block";
     const KIND: Kind = Kind::Mutation;
     const GROUP: Group = Group::Work;
-    const EXAMPLE: &'static str = "callboard block core-auth --on external --reason \"waiting for the certificate\" --agent-id worker-a --lease-token TOKEN";
+    const EXAMPLE: &'static str = "callboard block core-auth --on external --reason \"waiting for the certificate\" --agent-id anns-worker --lease-token TOKEN";
     type Call = Changer;
     type Reply = TaskReply;
 

@@ -77,6 +77,11 @@ pub fn name() -> &'static str {
     })
 }
 
+/// The name of the account that this process runs as, as the system knows it.
+pub fn user_name() -> Option<String> {
+    uzers::get_user_by_uid(user_id())?.name().to_str().map(str::to_owned)
+}
+
 /// The number of the account that this process runs as.
 pub fn user_id() -> u32 {
     rustix::process::getuid().as_raw()

@@ -4,6 +4,7 @@
 //! template, built in or a board's own, can let an agent's words open a table cell or a link. Templates run with fuel
 //! and into a bounded output; a board's own template runs in a child besides.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
 
@@ -23,6 +24,7 @@ use crate::board::preflight::PreflightView;
 use crate::board::stalled::Stalled;
 use crate::board::views::{LeaseView, TaskView};
 use crate::domain::handoff::HandoffKey;
+use crate::domain::session_ids::ShownSessions;
 use crate::domain::text;
 
 /// How many steps a template may take.
@@ -70,6 +72,7 @@ impl Drawing {
 /// Draws every page. A board's own template in `templates` comes first; where it fails the built-in one is used, and
 /// the warnings say what was wrong.
 pub fn draw(picture: &Picture, templates: &OwnTemplates) -> Result<Drawn, ProjectionError> {
+    let picture = &picture.clone().without_sessions();
     let value = Value::from(Serde(picture));
     let (mut pages, mut warnings) = (Vec::with_capacity(PAGES.len()), Vec::new());
     for page in PAGES {
@@ -86,6 +89,12 @@ pub fn draw(picture: &Picture, templates: &OwnTemplates) -> Result<Drawn, Projec
     }
     for bundle in &picture.bundles {
         pages.push(bundles::draw(bundle, Some(templates), &mut warnings));
+    }
+    for page in &mut pages {
+        // What agents wrote may name a session too.
+        if let Cow::Owned(text) = ShownSessions::NONE.text(&page.text) {
+            page.text = text;
+        }
     }
     let marker = Marker {
         generation: picture.board.generation.clone(),

@@ -68,7 +68,9 @@ fn a_confirmation_is_reused_by_windows_until_the_branch_is_another() {
     project.ok(&["claim-next", "--agent-id", &ann]);
     project.ok(&["claim-next", "--agent-id", &ben, "--while-session"]);
     git(&project, &["checkout", "-q", "-b", "other"]);
-    let carl = come("carl", &["--while-session"]);
+    let nothing = ["init-agent", "--thread-key", "carl", "--while-session"];
+    project.refused(&nothing, 4, "confirmation_required");
+    let carl = come("carl", &[]);
     project.refused(&["claim-next", "--agent-id", &carl, "--while-session"], 4, "confirmation_required");
     git(&project, &["checkout", "-q", "main"]);
     project.ok(&["claim-next", "--agent-id", &carl, "--while-session"]);

@@ -79,12 +79,29 @@ fn prompts_carry_the_key_in_a_form_that_a_shell_takes() {
         let prompt = project.ok(&["prompt", role, "--thread-key", "it's me"]);
         let line = prompt.split('`').find(|part| part.starts_with("callboard init-agent")).unwrap();
         let mut shell = Command::new("bash");
-        project.closed(shell.args(["-c", line]));
+        project.closed(shell.args(["-c", &format!("{line} --window-id {role}")]));
         let output = shell.output().unwrap();
         assert!(output.status.success(), "{line}: {output:?}");
     }
     assert_eq!(project.json(&["agents"])["agents"].as_array().unwrap().len(), 1, "the same key is the same agent");
-    assert!(project.ok(&["prompt", "worker"]).contains("--thread-key worker "));
+    let [one, other] = [(); 2].map(|()| project.ok(&["prompt", "worker"]));
+    assert!(one.contains("--thread-key worker-") && one != other, "two windows with the same prompt are two agents");
     let wrong = project.run(&["prompt", "boss"]);
     assert_eq!(wrong.code, 2, "{wrong:?}");
+}
+
+#[test]
+fn commands_for_planners_carry_the_agents_id() {
+    let project = Project::bare();
+    let skill = project.ok(&["skill"]);
+    let section = skill.split("## Planner").nth(1).unwrap().split("## ").next().unwrap();
+    let changes = ["--seed-tasks", "confirm-task", "cancel-task", "add-task", "--from", "notify", "ask "];
+    for (page, least) in [(section, 5), (&project.ok(&["prompt", "planner"]), 6)] {
+        let spans: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|span| span.contains(' ')).collect();
+        let changing: Vec<&&str> = spans.iter().filter(|span| changes.iter().any(|name| span.contains(name))).collect();
+        assert!(changing.len() >= least, "{changing:?}");
+        for command in changing {
+            assert!(command.contains("--agent-id ID"), "it would be recorded as a person's: {command}");
+        }
+    }
 }

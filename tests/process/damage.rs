@@ -364,7 +364,7 @@ fn lost_events_beside_rows_that_nobody_can_read_are_no_old_copy() {
     );
     let mended = project.run(&["validate", "--repair", "--json"]);
     assert_eq!(mended.json()["sound"], true, "{mended:?}");
-    project.ok(&["init-agent", "--thread-key", "ann"]);
+    project.ok(&["init-agent", "--thread-key", "ann", "--resume"]);
     project.must_be_sound();
 }
 

@@ -89,7 +89,8 @@ fn the_example_is_what_really_happens() {
         &["callboard intake --from PLAN.md", "callboard tasks"],
     );
     play.act(
-        "A worker comes aboard in one window, a reviewer in another:",
+        "A worker comes aboard in one window, a reviewer in another, each with a key of its own. A window that lost its context runs its line again \
+         with `--resume`:",
         &[
             "callboard init-agent --thread-key ann --role worker --specialty backend --while-session",
             "callboard init-agent --thread-key rita --role reviewer --while-session",

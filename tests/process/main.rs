@@ -16,6 +16,7 @@ mod fleet;
 mod former;
 mod guard;
 mod hostile;
+mod identity;
 mod impostor;
 mod intake;
 mod leftovers;

@@ -103,6 +103,47 @@ fn a_connection_is_a_window_whose_leases_end_with_it() {
 }
 
 #[test]
+fn a_window_with_a_fixed_name_resumes_what_its_killed_process_held() {
+    let project = Project::new();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    let flags = ["--thread-key", "w", "--window-id", "editor"];
+    let claim = json!({"operation": "claim-next"});
+    let mut first = Client::start(&project, &flags);
+    let claimed = first.call("coordination_dispatch", &claim);
+    let id = claimed["lease"]["session_id"].as_str().unwrap().to_owned();
+    // While it runs, another process of the same window is another window, and says so to its client.
+    let mut second = Client::start(&project, &flags);
+    let refused = second.call("coordination_dispatch", &claim);
+    assert_eq!(refused["error"]["code"], "window_in_use", "{refused}");
+    assert!(!refused.to_string().contains(&id), "{refused}");
+    let listed = second.call("coordination_sessions", &json!({}));
+    assert_eq!(listed["ok"], true, "what nobody in particular asks is answered: {listed}");
+    second.leave();
+    // Its own registration is no conflict, and confirms the place.
+    let confirmed =
+        json!({"thread_key": "w", "window_id": "editor", "confirm_workspace": true, "confirm_branch": true});
+    let again = first.call("coordination_session_register", &confirmed);
+    assert_eq!(again["resumed"][0]["module"], "a", "{again}");
+    assert_eq!(project.json(&["sessions"])["sessions"][0]["confirmed"], true);
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    let mut next = Client::start(&project, &flags);
+    let resumed = next.call("coordination_dispatch", &claim);
+    assert_eq!((&resumed["resumed"], &resumed["task"]["module"]), (&json!(true), &json!("a")), "{resumed}");
+    next.leave();
+    assert_eq!(project.json(&["show", "a"])["task"]["state"], "open", "it left, and its lease ended");
+    let by_hand = project.json(&["init-agent", "--thread-key", "w", "--window-id", "editor"]);
+    let mut late = Client::start(&project, &flags);
+    assert_eq!(
+        late.call("coordination_dispatch", &claim)["error"]["code"],
+        "window_in_use",
+        "an old id proves nothing"
+    );
+    late.leave();
+    project.ok(&["claim-next", "--session-id", by_hand["session_id"].as_str().unwrap()]);
+}
+
+#[test]
 fn a_window_is_renewed_by_calls_and_asked_to_stop_by_a_signal() {
     let project = Project::new();
     project.ok(&["add-task", "a", "--title", "A"]);

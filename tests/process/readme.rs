@@ -42,8 +42,8 @@ fn every_command_line_of_the_readme_works() {
             _ => {}
         }
         // The loop calls what its reader brings along; here it gives the task back as done.
-        let brought = "work() { callboard finish manual --agent-id worker-a --summary done --changed-path a \
-                       --lease-token \"$(callboard claim manual --agent-id worker-a | sed -n 's/^lease_token: //p')\"; }\n";
+        let brought = "work() { callboard finish manual --agent-id anns-worker --summary done --changed-path a \
+                       --lease-token \"$(callboard claim manual --agent-id anns-worker | sed -n 's/^lease_token: //p')\"; }\n";
         let script =
             format!("{}{}", if line.starts_with("while") { brought } else { "" }, line.replace("TOKEN", &token));
         let url = server.as_ref().map_or(DEFAULT, |server: &Server| &server.url);

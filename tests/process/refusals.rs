@@ -84,10 +84,12 @@ fn a_stale_session_is_told_how_to_come_back() {
     let first = project.json(&["init-agent", "--thread-key", "w"]);
     let old = first["session_id"].as_str().unwrap();
     project.ok(&["claim", "a", "--session-id", old]);
-    let second = project.json(&["init-agent", "--thread-key", "w"]);
+    let second = project.json(&["init-agent", "--thread-key", "w", "--resume"]);
     assert_eq!(second["resumed"][0]["module"], "a");
     let refused = project.refused(&["heartbeat", "a", "--session-id", old], 6, "stale_session");
-    assert_eq!(refused["error"]["hint"], "callboard init-agent --thread-key 'w' --window-id main");
+    let hint = refused["error"]["hint"].as_str().unwrap();
+    assert!(hint.starts_with("callboard init-agent --thread-key 'w' --role worker --host-id "), "{hint}");
+    assert!(hint.ends_with(" --window-id main-2"), "it does not replace its successor in turn: {hint}");
     let new = second["session_id"].as_str().unwrap();
     project.ok(&["heartbeat", "a", "--session-id", new]);
     project.ok(&["reap-sessions", "--max-age-seconds", "0"]);
@@ -117,7 +119,7 @@ fn two_windows_of_one_agent_are_told_apart() {
     project.ok(&["close-session", "--session-id", &one]);
     project.ok(&["close-session", "--session-id", &two]);
     let gone = project.refused(&["next-action", "--agent-id", "w"], 4, "session_required");
-    assert_eq!(gone["error"]["hint"], "callboard init-agent --thread-key 'w'");
+    assert_eq!(gone["error"]["hint"], "callboard init-agent --thread-key 'w' --role worker");
 }
 
 #[test]

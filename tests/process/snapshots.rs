@@ -249,7 +249,7 @@ fn work_goes_round() {
         "claim-next --agent-id ann --json",
         &expect![[r#"
             exit 0
-            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":1,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"acknowledge_command":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"unattributed_paths":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"submitted":{"base":null,"branch":null,"head":null,"dirty":null,"uncommitted_paths":[],"since_last":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
+            {"ok":true,"revision":9,"request_id":"r-000000000000000f","task":{"module":"parser","title":"Write the parser","state":"active","wait_for":null,"wait_reason":null,"wait_since":null,"priority":1,"specialty":"core","ready":false,"depends_on":[],"unmet_dependencies":[],"owned_paths":["src/parser/**"],"candidate_depends_on":[],"candidate_owned_paths":[],"review":"required","reviewer_id":null,"holder":{"agent_id":"ann","host":"stagehand","window":"w1","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z"},"last_agent_id":"ann","reserved_for":null,"reserved_until":null,"returned":null,"attempts":1,"task_revision":7,"labels":{},"estimate_minutes":null,"parent":null,"created_at":"2027-01-15T08:00:00.000Z","changed_at":"2027-01-15T08:00:00.000Z"},"lease":{"module":"parser","kind":"work","token":"lt-00000000000000000010","epoch":5,"agent_id":"ann","host":"stagehand","window":"w1","session_id":"s-000000000005","expires_at":"2027-01-15T08:15:00.000Z","expires_in_seconds":900,"ttl_seconds":900,"lapsed":false},"resumed":false,"handoff":null,"acknowledge_command":null,"dependencies":[],"verdicts":[{"attempt":1,"by":"ben","verdict":"changes_requested","notes":"tests","at":"2027-01-15T08:00:00.000Z"}],"answers":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"earlier":[{"attempt":1,"agent_id":"ann","session_id":"s-000000000005","started_at":"2027-01-15T08:00:00.000Z","ended_at":"2027-01-15T08:00:00.000Z","outcome":"finished","summary":"done","changed_paths":["src/parser/a.rs"],"unattributed_paths":[],"workspace":{"host":"stagehand","path":"[ROOT]","branch":null,"head":null},"submitted":{"base":null,"branch":null,"head":null,"dirty":null,"uncommitted_paths":[],"since_last":null}}],"submission":null,"finish_command":"callboard finish parser --agent-id ann --lease-token lt-00000000000000000010 --summary TEXT","approve_command":null,"request_changes_command":null,"waiting_on":[]}
         "#]],
     );
     check(
@@ -385,7 +385,7 @@ fn pages_are_for_people() {
     expect![[r#"
         # Agents of play
 
-        This directory is a coordination board. To take part: `callboard init-agent --thread-key KEY`, keep the `agent_id` and `session_id` it prints, then ask `callboard next-action --agent-id ID` and do what it says. `callboard --help` shows the rest. Never edit these files: they are made from the database.
+        This directory is a coordination board. To take part: `callboard init-agent --thread-key KEY` with a name of your own, keep the `agent_id` and `session_id` it prints, then ask `callboard next-action --agent-id ID` and do what it says. `callboard --help` shows the rest. Never edit these files: they are made from the database.
 
         Revision 6.1 · 2027-01-15 08:00 UTC
 
@@ -401,16 +401,16 @@ fn pages_are_for_people() {
 
         ## Windows
 
-        | session | agent | host | window | status | last seen (UTC) | branch |
-        | --- | --- | --- | --- | --- | --- | --- |
-        | `s-000000000005` | `ann` | stagehand `h-test` | `w1` | active | 2027-01-15 08:00 |  |
-        | `s-000000000006` | `ben` | stagehand `h-test` | `w1` | active | 2027-01-15 08:00 |  |
+        | agent | host | window | status | last seen (UTC) | branch |
+        | --- | --- | --- | --- | --- | --- |
+        | `ann` | stagehand `h-test` | `w1` | active | 2027-01-15 08:00 |  |
+        | `ben` | stagehand `h-test` | `w1` | active | 2027-01-15 08:00 |  |
 
         ## Leases
 
-        | task | kind | agent | session | until (UTC) |
-        | --- | --- | --- | --- | --- |
-        | `parser` | work | `ann` | `s-000000000005` | 2027-01-15 08:15 |
+        | task | kind | agent | host | window | until (UTC) |
+        | --- | --- | --- | --- | --- | --- |
+        | `parser` | work | `ann` | stagehand | `w1` | 2027-01-15 08:15 |
     "#]]
     .assert_eq(&project.page("SESSIONS.md"));
 }
@@ -488,7 +488,7 @@ fn a_command_helps() {
                       Wait so long for an answer that is not "nothing"
 
             Example:
-              callboard claim-next --agent-id worker-a --watch-seconds 90
+              callboard claim-next --agent-id anns-worker --watch-seconds 90
 
             Exit codes: 0 done, 2 usage, 3 nothing now, 4 refused, 5 taken by another, 6 yours no longer, 7 busy, 9 wrong place, 10 the board is complete
         "#]],

@@ -137,6 +137,7 @@ fn session_ids_are_not_shown_to_those_who_cannot_act() {
     let project = Project::new().served();
     let server = project.server();
     let (reader, worker) = (token(&project, "reader", "read"), token(&project, "laptop", "worker"));
+    let operator = token(&project, "boss", "operator");
     project.ok(&["add-task", "a", "--title", "A", "--owned-paths", "src/**"]);
     let came = done(server, &worker, "init-agent", &json!({"thread_key": "ann"}));
     let session = came["session_id"].as_str().unwrap();
@@ -165,13 +166,15 @@ fn session_ids_are_not_shown_to_those_who_cannot_act() {
         "/pages/state.json",
         "/metrics",
     ] {
-        for token in [None, Some(&*reader)] {
+        for token in [None, Some(&*reader), Some(&*worker)] {
             let header = token.map(|token| format!("Authorization: Bearer {token}")).unwrap_or_default();
             let reply = server.send("GET", path, &header, "");
             assert!(!reply.body.contains(session), "{path} with {token:?}: {}", reply.body);
         }
     }
-    for header in [String::new(), format!("Authorization: Bearer {reader}\r\n")] {
+    for header in
+        [String::new(), format!("Authorization: Bearer {reader}\r\n"), format!("Authorization: Bearer {worker}\r\n")]
+    {
         let mut stream = Stream::open(server, "/events/stream?limit=1000", &header);
         loop {
             let (name, _, data) = stream.next().unwrap();
@@ -182,10 +185,15 @@ fn session_ids_are_not_shown_to_those_who_cannot_act() {
         }
     }
     let hidden: Value = serde_json::from_str(&read("/sessions", None)).unwrap();
-    assert_eq!(hidden["sessions"][0]["session_id"], "s-hidden", "the key stays");
+    let window = &hidden["sessions"][0];
+    assert_eq!((&window["agent_id"], &window["window_id"]), (&json!("ann"), &json!("main")), "{window}");
     for path in ["/sessions", "/leases", "/events?limit=1000"] {
-        assert!(read(path, Some(&worker)).contains(session), "{path}: who acts is shown them");
+        for operator in [&operator, &project.owner()] {
+            assert!(read(path, Some(operator)).contains(session), "{path}: operators are shown them");
+        }
     }
+    let own = read(&format!("/events?limit=1000&session_id={session}"), Some(&worker));
+    assert!(own.contains(session), "the session itself is shown its own");
     let page = Mcp::greet(server, &reader).call("sessions", &json!({}));
     assert!(page["sessions"][0]["agent_id"] == "ann" && !page.to_string().contains(session), "{page}");
 }

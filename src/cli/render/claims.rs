@@ -100,7 +100,7 @@ fn short(commit: &CommitId) -> &str {
 /// A lease as its holder needs it.
 pub(super) fn held(lease: &LeaseView, page: &mut Page) {
     page.maybe("lease_token", lease.token.as_ref());
-    page.field("session_id", &lease.session_id);
+    page.maybe("session_id", lease.session_id.as_ref());
     let left = lease.expires_in_seconds;
     page.field("expires_at", format!("{} (in {left} s; any of your commands on it renews it)", when(lease.expires_at)));
 }

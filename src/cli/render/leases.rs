@@ -19,11 +19,12 @@ impl Render for LeasesReply {
                 lease.module.to_string(),
                 lease.kind.to_string(),
                 lease.agent_id.to_string(),
-                lease.session_id.to_string(),
+                lease.host.clone().unwrap_or_default(),
+                lease.window.as_ref().map(ToString::to_string).unwrap_or_default(),
                 if lease.lapsed { "ran out".to_owned() } else { when(lease.expires_at) },
             ]
         });
-        let headings = ["MODULE", "KIND", "AGENT", "SESSION", "UNTIL"];
+        let headings = ["MODULE", "KIND", "AGENT", "HOST", "WINDOW", "UNTIL"];
         page.listing(&headings, rows.collect(), "no leases", more(self.leases.len()));
     }
 }

@@ -8,7 +8,7 @@ use crate::ops::sessions::{SessionReply, SessionsReply};
 fn row(session: &SessionView) -> Vec<String> {
     let holds: Vec<String> = session.leases.iter().map(|lease| lease.module.to_string()).collect();
     vec![
-        session.session_id.to_string(),
+        session.session_id.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
         session.agent_id.to_string(),
         session
             .host_name
