@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::backup::refuse_copy;
+use super::damage::judged;
 use super::error::refusal;
 use super::locate;
 use super::locks::{self, Held};
@@ -28,6 +29,7 @@ use crate::platform::entropy::Entropy;
 use crate::platform::file;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
+use crate::projection::refresh::Bundles;
 use crate::projection::render::Drawing;
 use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
 use crate::store::{Access, Store as _, Transaction};
@@ -136,7 +138,7 @@ impl App {
             let showing = |transaction: &dyn Transaction, committed: &Committed<T>| {
                 // Somebody who waits for the lock shows what comes of both.
                 if pages == PagesAfter::Rendered && Self::pages_are_due(&place, committed) && !held.is_waited_for() {
-                    let picture = self.picture_in(transaction, &place, &host).ok();
+                    let picture = self.picture_in(transaction, &place, &host, Bundles::Missing).ok();
                     first = picture.and_then(|picture| Drawing::begin(picture, self.templates(&place)));
                 }
             };
@@ -146,7 +148,8 @@ impl App {
                 refuse_copy(&place, turn.board())?;
                 work(turn)
             };
-            let committed = mutation::commit(&mut store, &whole, &self.names(), work, showing, ring)?;
+            let committed =
+                judged(&mut store, |store| mutation::commit(store, &whole, &self.names(), work, showing, ring))?;
             drop(store);
             drop(held);
             (place, committed)
@@ -195,7 +198,8 @@ impl App {
         let host = self.host().map_err(unread)?;
         let (place, held) = self.locked_to_read(&host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
-        let seen = Self::look_in(&mut store, &place, caller, &self.own_moment(&host), look)?;
+        let moment = self.own_moment(&host);
+        let seen = judged(&mut store, |store| Self::look_in(store, &place, caller, &moment, look))?;
         drop(store);
         drop(held);
         Ok(seen)
@@ -232,7 +236,7 @@ impl App {
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
         let mut store = self.store(&place, &held).map_err(unread)?;
         let whole = Self::whole(order, request_id, self.storage_moment(&place, &host).map_err(unread)?);
-        let (answer, revision) = mutation::rehearse(&mut store, &whole, &self.names(), work)?;
+        let (answer, revision) = judged(&mut store, |store| mutation::rehearse(store, &whole, &self.names(), work))?;
         Ok(Seen { answer, revision, session: order.caller.session.clone() })
     }
 

@@ -75,6 +75,9 @@ pub struct Restored {
     pub sessions_ended: u64,
     /// Where the database that was there before is kept; null where there was none.
     pub kept: Option<String>,
+    /// True where the file that says how the board is locked was lost, and was written again.
+    #[serde(default)]
+    pub place_written: bool,
 }
 
 impl App {
@@ -164,6 +167,7 @@ impl App {
             tasks,
             sessions_ended,
             kept: kept.map(|path| path.to_string_lossy().into_owned()),
+            place_written: false,
         };
         Ok((restored, board.revision))
     }

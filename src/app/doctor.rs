@@ -156,7 +156,8 @@ impl App {
             }
             Ok(_) => checks.fail("place", "permissions", "coordination.db may not be written", &list),
             Err(error) => {
-                checks.fail("place", "permissions", format!("coordination.db: {error}"), "callboard restore FILE");
+                let ways = "callboard restore FILE, or callboard validate --repair";
+                checks.fail("place", "permissions", format!("coordination.db: {error}"), ways);
             }
         }
         match probe::space(&internal) {

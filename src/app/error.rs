@@ -5,6 +5,7 @@ use std::io;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::locate::{INTERNAL, PLACE_FILE, PLAN};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::system_limit::SystemLimit;
 use crate::platform::error::PlatformError;
@@ -19,8 +20,8 @@ pub fn refusal(error: &PlatformError) -> Refusal {
             .detail("lock", path.display().to_string()),
         PlatformError::LockReplaced { .. } => Refusal::new(Code::WrongPlace, message)
             .hint("find what replaces files in project-plan/.callboard, such as a sync client"),
-        PlatformError::NotOwn { path } => {
-            Refusal::new(Code::WrongPlace, message).hint(format!("put a directory there: {}", path.display()))
+        PlatformError::NotOwn { path } | PlatformError::InTheWay { path, .. } => {
+            Refusal::new(Code::WrongPlace, message).hint(what_clears(path))
         }
         PlatformError::NotPrivate { path } => Refusal::new(Code::NoPermission, message).hint(format!(
             "ls -ld '{}'; then set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories of your own",
@@ -30,6 +31,18 @@ pub fn refusal(error: &PlatformError) -> Refusal {
         PlatformError::ProgramTimeout { .. } | PlatformError::NoEntropy | PlatformError::Ending => {
             Refusal::new(Code::Internal, message)
         }
+    }
+}
+
+/// The command that takes away what is in the way, or shows it where it is not callboard's to move.
+fn what_clears(path: &Path) -> String {
+    let is_in = |directory: &str| {
+        path.parent().is_some_and(|parent| parent.components().any(|part| part.as_os_str() == directory))
+    };
+    match path.file_name() {
+        Some(name) if name == PLACE_FILE && is_in(INTERNAL) => "callboard restore --in-place moves it aside".to_owned(),
+        _ if is_in(PLAN) => "callboard validate --repair moves it aside".to_owned(),
+        _ => format!("ls -ld '{}'", path.display()),
     }
 }
 
@@ -52,15 +65,6 @@ fn refusal_of_file(error: &io::Error, path: &Path, message: String) -> Refusal {
     let place = path.parent().unwrap_or(path).display();
     if let Some(limit) = SystemLimit::reached_by(error) {
         return limit.refusal(message);
-    }
-    match error.raw_os_error() {
-        Some(libc::ELOOP) => {
-            return refused(Code::WrongPlace, format!("ls -l '{}': it is a link, put the file there", path.display()));
-        }
-        Some(libc::EISDIR) => {
-            return refused(Code::WrongPlace, format!("ls -ld '{}': move the directory away", path.display()));
-        }
-        _ => {}
     }
     match error.kind() {
         ErrorKind::StorageFull => {
@@ -97,7 +101,7 @@ mod tests {
             (libc::EAGAIN, Code::SystemLimit, "ulimit -u"),
             (libc::ENOMEM, Code::SystemLimit, "ulimit -d"),
             (libc::EFBIG, Code::SystemLimit, "ulimit -f"),
-            (libc::ELOOP, Code::WrongPlace, "ls -l '/p/plan/lock'"),
+            (libc::ELOOP, Code::WrongPlace, "ls -ld '/p/plan/lock'"),
             (libc::EISDIR, Code::WrongPlace, "ls -ld '/p/plan/lock'"),
             (libc::ENOSPC, Code::DiskFull, "df -h '/p/plan'"),
             (libc::EDQUOT, Code::DiskFull, "quota -s"),

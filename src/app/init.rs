@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::access::App;
 use super::error::refusal;
-use super::locate::{self, INTERNAL, PLAN};
+use super::locate::{self, INTERNAL, PLACE_FILE, PLAN};
 use super::locks;
 use super::place::{self, Place};
 use super::pulse;
@@ -110,7 +110,7 @@ impl App {
                 Refusal::new(Code::WrongPlace, message).hint("callboard init --project-root DIR of where it leads")
             );
         }
-        if !plan.join(INTERNAL).join("place.json").exists() {
+        if !plan.join(INTERNAL).join(PLACE_FILE).exists() {
             if plan.join(locate::DATABASE).exists() {
                 // A board without its place file: `Place::open` says so.
                 return Ok(());

@@ -13,6 +13,8 @@ use crate::workspace::git::Checkout;
 pub const PLAN: &str = "project-plan";
 /// What belongs to callboard alone, in the plan directory.
 pub const INTERNAL: &str = ".callboard";
+/// What says how a board is locked, in [`INTERNAL`].
+pub const PLACE_FILE: &str = "place.json";
 /// The database, in the plan directory.
 pub const DATABASE: &str = "coordination.db";
 
@@ -20,20 +22,20 @@ pub const DATABASE: &str = "coordination.db";
 pub fn project(settings: &Settings) -> Result<PathBuf, Refusal> {
     let begin = settings.project_root.as_ref().unwrap_or(&settings.directory);
     let begin = begin.canonicalize().map_err(|error| {
-        Refusal::new(Code::NoBoard, format!("cannot look into {}: {error}", begin.display()))
-            .hint("callboard init --project-root DIR")
+        unreadable(begin, &error).unwrap_or_else(|| {
+            Refusal::new(Code::NoBoard, format!("cannot look into {}: {error}", begin.display()))
+                .hint("callboard init --project-root DIR")
+        })
     })?;
     let named = settings.project_root.is_some();
-    let checkout = Checkout::around(&begin);
-    let main = checkout.as_ref().map(Checkout::main_top).filter(|main| {
-        let linked = checkout.as_ref().is_some_and(|checkout| checkout.top != *main);
-        linked && has_board(main)
-    });
-    let found = match main {
-        _ if named && has_board(&begin) => Some(begin.clone()),
+    let found = match linked_main(&begin)? {
+        _ if named && has_board(&begin)? => Some(begin.clone()),
         Some(main) => Some(main),
         None if named => None,
-        None => begin.ancestors().find(|dir| has_board(dir)).map(Path::to_owned),
+        None => {
+            let mut above = begin.ancestors().map(|dir| has_board(dir).map(|has| has.then(|| dir.to_owned())));
+            above.find_map(Result::transpose).transpose()?
+        }
     };
     found.ok_or_else(|| {
         let place = begin.display();
@@ -43,24 +45,52 @@ pub fn project(settings: &Settings) -> Result<PathBuf, Refusal> {
     })
 }
 
+/// The main checkout of the linked worktree that `begin` is in, if it has a board.
+fn linked_main(begin: &Path) -> Result<Option<PathBuf>, Refusal> {
+    let Some(checkout) = Checkout::around(begin) else { return Ok(None) };
+    let main = checkout.main_top();
+    Ok((checkout.top != main && has_board(&main)?).then_some(main))
+}
+
 /// Where `init` makes a board: the project that was named, else the top of the git checkout (the main one, for a linked
 /// worktree), else here.
 pub fn new_project(settings: &Settings) -> Result<PathBuf, Refusal> {
     let begin = settings.project_root.as_ref().unwrap_or(&settings.directory);
     let begin = begin.canonicalize().map_err(|error| {
-        Refusal::new(Code::NoBoard, format!("cannot look into {}: {error}", begin.display())).hint("mkdir -p DIR")
+        unreadable(begin, &error).unwrap_or_else(|| {
+            Refusal::new(Code::NoBoard, format!("cannot look into {}: {error}", begin.display())).hint("mkdir -p DIR")
+        })
     })?;
     if settings.project_root.is_some() {
         return Ok(begin);
     }
-    if let Ok(existing) = project(settings) {
-        return Ok(existing);
+    match project(settings) {
+        Err(refusal) if refusal.code == Code::NoBoard => {}
+        existing => return existing,
     }
     Ok(Checkout::around(&begin).map_or(begin, |checkout| checkout.main_top()))
 }
 
-/// True for a directory that has a board, or a half-made one.
-pub fn has_board(project: &Path) -> bool {
+/// True for a directory that has a board, or a half-made one. Refuses with `no_permission` where that cannot be seen: a board
+/// that this account may not read is no reason to make another.
+pub fn has_board(project: &Path) -> Result<bool, Refusal> {
     let plan = project.join(PLAN);
-    plan.join(INTERNAL).join("place.json").exists() || plan.join(DATABASE).exists()
+    for path in [plan.join(INTERNAL).join(PLACE_FILE), plan.join(DATABASE)] {
+        match std::fs::symlink_metadata(&path) {
+            Ok(_) => return Ok(true),
+            Err(error) => unreadable(&path, &error).map_or(Ok(()), Err)?,
+        }
+    }
+    Ok(false)
+}
+
+/// The refusal for what this account may not look at; none for another error.
+fn unreadable(path: &Path, error: &std::io::Error) -> Option<Refusal> {
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return None;
+    }
+    // The nearest directory that can be looked at is the one whose rights are in the way.
+    let shown = path.ancestors().skip(1).find(|above| std::fs::symlink_metadata(above).is_ok()).unwrap_or(path);
+    let message = format!("cannot look into {}: {error}", shown.display());
+    Some(Refusal::new(Code::NoPermission, message).hint(format!("ls -ld '{}'", shown.display())))
 }

@@ -5,14 +5,17 @@
 pub mod access;
 pub mod archives;
 pub mod backup;
+mod damage;
 pub mod doctor;
 pub mod error;
 pub mod host_config;
+pub mod in_place;
 pub mod init;
 mod leftovers;
 pub mod locate;
 pub mod lock_messages;
 pub mod locks;
+pub mod obstacles;
 pub mod order;
 pub mod pages;
 pub mod place;

@@ -3,6 +3,7 @@
 //! **Invariants.** The write is committed whatever happens here: a failure is a warning.
 
 use super::access::{App, unread};
+use super::damage::judged;
 use super::error::refusal;
 use super::locks;
 use super::place::Place;
@@ -19,7 +20,7 @@ use crate::platform::host::Host;
 use crate::projection::error::ProjectionError;
 use crate::projection::marker::Marker;
 use crate::projection::own_templates::OwnTemplates;
-use crate::projection::refresh::{Desk, Shown, Target};
+use crate::projection::refresh::{Bundles, Desk, Shown, Target};
 use crate::projection::render::Drawing;
 use crate::store::{Access, Store as _, Transaction};
 
@@ -31,7 +32,7 @@ impl App {
     pub fn show_pages(&self) -> Result<Vec<String>, Refused> {
         let host = self.host().map_err(unread)?;
         let place = self.place().map_err(unread)?;
-        let picture = self.picture(&host).map_err(|error| unread(shown(error)))?;
+        let picture = self.picture(&host, Bundles::Missing).map_err(|error| unread(shown(error)))?;
         let board = &picture.board;
         let target =
             Target { generation: board.generation.clone(), revision: board.revision, presence: board.presence };
@@ -40,11 +41,26 @@ impl App {
         let done = desk.refresh(
             &target,
             Drawing::begin(picture, desk.templates()),
-            || self.picture(&host),
+            || self.picture(&host, Bundles::Missing),
             || None,
             &mut warnings,
         );
         done.map_err(|error| unread(shown(error)))?;
+        Ok(warnings)
+    }
+
+    /// Writes every page that is not what the board says now, also those that the marker takes for current; says what is worth
+    /// saying, and what could not be written.
+    pub fn restore_pages(&self) -> Result<Vec<String>, Refused> {
+        let host = self.host().map_err(unread)?;
+        let place = self.place().map_err(unread)?;
+        let desk = self.desk(&place, &host).map_err(unread)?;
+        let mut warnings = Vec::new();
+        let done = desk.restore_pages(|| self.picture(&host, Bundles::Live), &mut warnings);
+        match done.map_err(|error| unread(shown(error)))? {
+            Shown::Behind if warnings.is_empty() => warnings.push("the pages are behind: others write them".to_owned()),
+            Shown::Behind | Shown::Yes => {}
+        }
         Ok(warnings)
     }
 
@@ -93,7 +109,7 @@ impl App {
                 let generation = target.generation.clone();
                 pulse::target(&internal).map(|newest| Target { generation, ..newest })
             };
-            desk.refresh(&target, first, || self.picture(host), newest, warnings)
+            desk.refresh(&target, first, || self.picture(host, Bundles::Missing), newest, warnings)
         });
         match shown {
             Ok(Shown::Yes) => false,
@@ -106,11 +122,14 @@ impl App {
     }
 
     /// The newest state, read under the lock.
-    fn picture(&self, host: &Host) -> Result<Picture, ProjectionError> {
+    fn picture(&self, host: &Host, bundles: Bundles) -> Result<Picture, ProjectionError> {
         let (place, held) = self.locked_to_read(host)?;
         let mut store = self.store(&place, &held)?;
-        let transaction = store.begin(Access::Read).map_err(Refusal::from)?;
-        Ok(self.picture_in(&*transaction, &place, host)?)
+        let read = judged(&mut store, |store| {
+            let transaction = store.begin(Access::Read)?;
+            self.picture_in(&*transaction, &place, host, bundles).map_err(unread)
+        });
+        Ok(read.map_err(|refused| refused.refusal)?)
     }
 
     /// What the pages show of the board as a transaction sees it.
@@ -119,13 +138,14 @@ impl App {
         transaction: &dyn Transaction,
         place: &Place,
         host: &Host,
+        bundles: Bundles,
     ) -> Result<Picture, Refusal> {
         let look = Look::begin(transaction, &Caller::default(), &self.own_moment(host))?;
         let mut picture = look.picture()?;
         picture.board.storage = Some(place.file.storage);
         if !picture.handoffs.is_empty() {
-            let missing = self.desk(place, host)?.missing_bundles(&picture.handoffs);
-            picture.bundles = look.bundle_pages(&missing)?;
+            let wanted = self.desk(place, host)?.bundles_to_draw(&picture.handoffs, bundles);
+            picture.bundles = look.bundle_pages(&wanted)?;
         }
         Ok(picture)
     }

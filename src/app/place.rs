@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::refusal;
-use super::locate::{DATABASE, INTERNAL, PLAN};
+use super::locate::{DATABASE, INTERNAL, PLACE_FILE, PLAN};
 use super::settings::Settings;
 use super::sightings;
 use crate::domain::board::{Journal, StorageKind};
 use crate::domain::id::is_slug;
 use crate::domain::refusal::{Code, Refusal};
+use crate::platform::error::PlatformError;
 use crate::platform::file::{self, Durability};
 use crate::platform::file_system::{self, FileSystem, Trust};
 
 /// The newest form of `place.json` that this program knows.
 const FORMAT: u32 = 1;
+/// What helps where the place file is lost.
+const IN_PLACE: &str =
+    "callboard restore --in-place makes a board of the database that lies there; leases and windows of before end";
 /// More than a place file ever has, in bytes.
 const PLACE_MOST: u64 = 4096;
 
@@ -148,29 +152,49 @@ struct Form {
 }
 
 fn read(plan: &Path) -> Result<PlaceFile, Refusal> {
-    let internal = plan.join(INTERNAL);
-    let path = internal.join("place.json");
-    if std::fs::symlink_metadata(&internal).is_ok_and(|meta| meta.file_type().is_symlink()) {
-        let message = format!("{} is a link", internal.display());
-        return Err(Refusal::new(Code::WrongPlace, message).hint("put the directory itself there"));
-    }
+    refuse_linked_internal(plan)?;
+    let path = plan.join(INTERNAL).join(PLACE_FILE);
     let Some(content) = file::read(&path, PLACE_MOST).map_err(|error| refusal(&error))? else {
         let shown = path.display();
         if plan.join(DATABASE).exists() {
             let message = format!("{shown} is missing: it says how the board is locked");
-            return Err(Refusal::new(Code::WrongPlace, message)
-                .hint("put the file back from where the directory was copied; it lies beside the database"));
+            return Err(Refusal::new(Code::WrongPlace, message).hint(IN_PLACE));
         }
         return Err(Refusal::new(Code::NoBoard, format!("{shown} is gone")).hint("callboard init"));
     };
     parse(&content, &path)
 }
 
+/// True where the place file is gone or cannot be read, and can be written again without losing what it says. Refuses with
+/// `board_too_new`, `no_permission`, `wrong_place` where it says something that this program must not lose.
+pub fn is_lost(plan: &Path) -> Result<bool, Refusal> {
+    refuse_linked_internal(plan)?;
+    let path = plan.join(INTERNAL).join(PLACE_FILE);
+    let content = match file::read(&path, PLACE_MOST) {
+        Err(PlatformError::InTheWay { .. }) | Ok(None) => return Ok(true),
+        Ok(Some(content)) => content,
+        Err(error) => return Err(refusal(&error)),
+    };
+    match parse(&content, &path) {
+        Ok(_) => Ok(false),
+        Err(refusal) if refusal.code == Code::Damaged => Ok(true),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn refuse_linked_internal(plan: &Path) -> Result<(), Refusal> {
+    let internal = plan.join(INTERNAL);
+    if std::fs::symlink_metadata(&internal).is_ok_and(|meta| meta.file_type().is_symlink()) {
+        let message = format!("{} is a link", internal.display());
+        return Err(Refusal::new(Code::WrongPlace, message).hint("put the directory itself there"));
+    }
+    Ok(())
+}
+
 /// What the bytes of the place file at `path` say.
 fn parse(content: &[u8], path: &Path) -> Result<PlaceFile, Refusal> {
     let damaged = |error: serde_json::Error| {
-        Refusal::new(Code::Damaged, format!("{} cannot be read: {error}", path.display()))
-            .hint("put the file back from where the directory was copied")
+        Refusal::new(Code::Damaged, format!("{} cannot be read: {error}", path.display())).hint(IN_PLACE)
     };
     let form: Form = serde_json::from_slice(content).map_err(damaged)?;
     if form.format > FORMAT {
@@ -180,15 +204,14 @@ fn parse(content: &[u8], path: &Path) -> Result<PlaceFile, Refusal> {
     let place: PlaceFile = serde_json::from_slice(content).map_err(damaged)?;
     // It names a directory of locks.
     if !is_slug(&place.board) {
-        return Err(Refusal::new(Code::Damaged, format!("{} names no board", path.display()))
-            .hint("put the file back from where the directory was copied"));
+        return Err(Refusal::new(Code::Damaged, format!("{} names no board", path.display())).hint(IN_PLACE));
     }
     Ok(place)
 }
 
 /// Writes a place file that must not exist yet. False if another process was faster.
 pub fn create(plan: &Path, storage: StorageKind, journal: Journal, board: String) -> Result<bool, Refusal> {
-    let path = plan.join(INTERNAL).join("place.json");
+    let path = plan.join(INTERNAL).join(PLACE_FILE);
     let content = PlaceFile { format: FORMAT, storage, journal, board };
     let json = serde_json::to_vec(&content).expect("words and numbers have a JSON form");
     match file::create_new(&path, &json, &content.board) {
@@ -200,7 +223,7 @@ pub fn create(plan: &Path, storage: StorageKind, journal: Journal, board: String
 
 /// Makes a local board a shared one, for good. The board's lock is held.
 pub fn turn_shared(place: &Place) -> Result<(), Refusal> {
-    let path = place.internal().join("place.json");
+    let path = place.internal().join(PLACE_FILE);
     let content = PlaceFile { storage: StorageKind::Shared, ..place.file.clone() };
     let json = serde_json::to_vec(&content).expect("words and numbers have a JSON form");
     file::replace(&path, &json, "init", Durability::Durable).map_err(|error| refusal(&error))

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use crate::domain::board::StorageKind;
+use crate::domain::id::is_slug;
 use crate::domain::refusal::Refusal;
 use crate::platform::{file, private};
 
@@ -88,6 +89,21 @@ pub(super) fn look_up(
         store(&directory, &path, &sightings);
     }
     Ok(Known { key, original })
+}
+
+/// The board that this host has last seen in a plan directory; none where it saw none there, or knows it as a copy.
+pub(super) fn board_in(plan: &Path, settings: &Settings) -> Option<String> {
+    let directory = settings.state.path().ok()?.join("boards");
+    let (plan, meta) = (plan.canonicalize().ok()?, plan.metadata().ok()?);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
+    files.sort_by_key(|path| std::cmp::Reverse(std::fs::metadata(path).and_then(|meta| meta.modified()).ok()));
+    files.into_iter().find_map(|path| {
+        let board = path.file_name()?.to_str()?.strip_suffix(".json").filter(|name| is_slug(name))?.to_owned();
+        let sightings: Vec<Sighting> =
+            serde_json::from_slice(&file::read(&path, MAX_FILE_SIZE).ok()??).unwrap_or_default();
+        let is_this = |seen: &Sighting| seen.plan == plan && seen.inode == meta.ino() && seen.key == board;
+        sightings.iter().any(is_this).then_some(board)
+    })
 }
 
 /// What cannot be remembered is looked up again.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::access::{App, unread};
 use super::backup::refuse_copy;
+use super::damage::judged;
 use super::locks::Held;
 use super::order::{Changed, Order, Seen};
 use super::place::Place;
@@ -24,6 +25,7 @@ use crate::domain::refusal::{Code, Exit, Refusal};
 use crate::domain::retention::Retention;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
+use crate::projection::refresh::Bundles;
 use crate::projection::render::Drawing;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Access, Store as _};
@@ -93,7 +95,7 @@ impl App {
         // Somebody who waits for the lock shows what comes of both.
         if group.pages_are_due && !group.held.is_waited_for() {
             let transaction = group.store.begin(Access::Read)?;
-            let picture = self.picture_in(&*transaction, &group.place, &group.host).ok();
+            let picture = self.picture_in(&*transaction, &group.place, &group.host, Bundles::Missing).ok();
             first = picture.and_then(|picture| Drawing::begin(picture, self.templates(&group.place)));
         }
         group.store.end_group()?;
@@ -143,7 +145,8 @@ impl App {
             work(turn)
         };
         let tell = |pulse: &Pulse| told.borrow_mut().push(pulse.clone());
-        let committed = mutation::commit(&mut group.store, &whole, &self.names(), work, |_, _| {}, tell);
+        let committed =
+            judged(&mut group.store, |store| mutation::commit(store, &whole, &self.names(), work, |_, _| {}, tell));
         group.told.append(&mut told.into_inner());
         if let Err(refused) = &committed
             && refused.refusal.code.exit() == Exit::Place
@@ -167,7 +170,7 @@ impl App {
     ) -> Result<Seen<T>, Refused> {
         let mut open = self.group.borrow_mut();
         let Group { store, place, moment, .. } = open.as_mut().expect("asked before");
-        Self::look_in(store, place, caller, moment, look)
+        judged(store, |store| Self::look_in(store, place, caller, moment, look))
     }
 }
 

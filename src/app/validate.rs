@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::access::{App, unread};
 use super::archives::FileState;
 use super::backup::refuse_copy;
+use super::damage::judged;
 use super::place::Place;
-use crate::board::caller::Caller;
-use crate::board::look::Look;
+use super::{locks, obstacles};
 use crate::board::mutation::Refused;
 use crate::board::pages::Picture;
 use crate::board::retention::ArchiveView;
@@ -19,7 +19,9 @@ use crate::platform::deadline::Deadline;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
 use crate::projection::drift::Drift;
+use crate::projection::refresh::Bundles;
 use crate::projection::render;
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Access, Store as _};
 
 /// Of each rule so many that break it are told.
@@ -43,6 +45,8 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// Pages that are not what the board says.
     pub drifts: Vec<Drift>,
+    /// What has the name of a file of the board and is something else.
+    pub obstacles: Vec<Finding>,
     /// Archives that are not what was written.
     pub archives: Vec<(ArchiveView, FileState)>,
     /// True where the database must be made anew: it cannot be opened, or SQLite finds it damaged.
@@ -52,7 +56,18 @@ pub struct Audit {
 impl Audit {
     /// True when all is as it must be.
     pub fn is_sound(&self) -> bool {
-        self.findings.is_empty() && self.drifts.is_empty() && self.archives.is_empty()
+        self.findings.is_empty() && self.drifts.is_empty() && self.obstacles.is_empty() && self.archives.is_empty()
+    }
+
+    /// All that is wrong, as findings.
+    pub fn problems(&self) -> Vec<Finding> {
+        let pages =
+            self.drifts.iter().map(|drift| Finding::new(Rule::Page, &*drift.page, format!("it is {}", drift.kind)));
+        let archives = self.archives.iter().map(|(archive, state)| {
+            let said = if *state == FileState::Missing { "it is missing" } else { "it was changed" };
+            Finding::new(Rule::Archives, &*archive.name, said)
+        });
+        self.findings.iter().chain(&self.obstacles).cloned().chain(pages).chain(archives).collect()
     }
 }
 
@@ -82,7 +97,8 @@ impl App {
         let host = self.host().map_err(unread)?;
         // Alone: a journal that a crash left is rolled back by whoever opens the database next.
         let (place, held) = self.locked(Share::Writer, &host).map_err(unread)?;
-        let mut audit = Audit::default();
+        let queue = locks::queue_directory(&place, &self.settings).ok();
+        let mut audit = Audit { obstacles: obstacles::found(&place, queue.as_deref()), ..Audit::default() };
         let picture = match self.check_rows(&place, &held, &host, &mut audit) {
             Ok(picture) => picture,
             Err(refusal) if matches!(refusal.code, Code::Damaged | Code::BoardLost) => {
@@ -112,11 +128,31 @@ impl App {
     fn check_rows(
         &self,
         place: &Place,
-        held: &super::locks::Held,
+        held: &locks::Held,
         host: &Host,
         audit: &mut Audit,
     ) -> Result<Option<(Picture, Vec<ArchiveView>)>, Refusal> {
         let mut store = self.store(place, held)?;
+        let checked = judged(&mut store, |store| Self::check_rules(store, place, audit).map_err(unread));
+        let Some(archives) = checked.map_err(|refused| refused.refusal)? else { return Ok(None) };
+        let read = judged(&mut store, |store| {
+            let transaction = store.begin(Access::Read)?;
+            self.picture_in(&*transaction, place, host, Bundles::Live).map_err(unread)
+        });
+        match read {
+            Ok(picture) => Ok(Some((picture, archives))),
+            // The rows that broke a rule are in its way, too.
+            Err(_) if !audit.findings.is_empty() => Ok(None),
+            Err(refused) => Err(refused.refusal),
+        }
+    }
+
+    /// Checks the rows by all rules; the archives that they name, where they can be read at all.
+    fn check_rules(
+        store: &mut SqliteStore,
+        place: &Place,
+        audit: &mut Audit,
+    ) -> Result<Option<Vec<ArchiveView>>, Refusal> {
         let transaction = store.begin(Access::Read)?;
         let integrity = transaction.integrity(TOLD_MOST)?;
         audit.is_broken = !integrity.is_empty();
@@ -131,13 +167,6 @@ impl App {
         let board = transaction.board()?;
         refuse_copy(place, &board)?;
         (audit.revision, audit.generation) = (Some(board.revision), Some(board.generation));
-        let archives = transaction.archives(0, ARCHIVES_MOST)?.into_iter().map(Into::into).collect();
-        let look = Look::begin(&*transaction, &Caller::default(), &self.own_moment(host))?;
-        let mut picture = look.picture()?;
-        picture.board.storage = Some(place.file.storage);
-        let live: Vec<_> =
-            picture.handoffs.iter().filter(|handoff| handoff.status.is_live()).map(|one| one.handoff).collect();
-        picture.bundles = look.bundle_pages(&live)?;
-        Ok(Some((picture, archives)))
+        Ok(Some(transaction.archives(0, ARCHIVES_MOST)?.into_iter().map(Into::into).collect()))
     }
 }

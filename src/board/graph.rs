@@ -70,9 +70,7 @@ impl Turn<'_> {
 
     /// The task as it is now.
     pub(super) fn reload(&self, key: TaskKey) -> Result<Task, Refusal> {
-        self.store
-            .task_by_key(key)?
-            .ok_or_else(|| Refusal::new(Code::Damaged, format!("the task of row {} is gone", key.0)))
+        self.store.task_by_key(key)?.ok_or_else(|| Refusal::missing_row(format!("the task of row {}", key.0)))
     }
 
     fn refuse_circle(&self, task: &Task, needs: &Task) -> Result<(), Refusal> {

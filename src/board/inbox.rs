@@ -214,7 +214,7 @@ impl Look<'_> {
         let mut pages = Vec::new();
         for key in keys {
             let Some(bundle) = self.kept_bundle(*key)? else { continue };
-            let task = self.task(&bundle.module)?;
+            let Some(task) = self.store.task(&bundle.module)? else { continue };
             let before = self.store.handoffs(Some(task.key), Some(*key), 1)?.pop();
             let previous = before.map(|before| self.kept_bundle(before.key)).transpose()?.flatten();
             pages.push(BundlePage { handoff: *key, bundle, previous });

@@ -39,8 +39,7 @@ pub(super) fn replay<T: DeserializeOwned>(
             .hint("leave --request-id out, or take a new one")
             .detail("at", request.at.to_string()));
     }
-    let unreadable =
-        |error| Refusal::new(Code::Damaged, format!("the kept reply of request {id} cannot be read: {error}"));
+    let unreadable = |error| Refusal::damaged(format!("the kept reply of request {id} cannot be read: {error}"));
     let granted: KeptReply<Granted> = serde_json::from_str(&request.reply).map_err(unreadable)?;
     for lease in granted.answer.reply.leases() {
         refuse_lost(store, &lease)?;

@@ -25,6 +25,11 @@ const WINDOWS_SEARCHED: usize = 200;
 /// The priority of what nobody has to act on.
 const READ_LATER: u8 = 2;
 
+/// The refusal for a task in review without the attempt that submitted it.
+fn no_submission(task: &Task) -> Refusal {
+    Refusal::missing_row(format!("the attempt that submitted {}", task.module))
+}
+
 impl Look<'_> {
     /// Why `agent` cannot take the review of `task` now; none when it can.
     pub(super) fn hindrance_to_review(&self, task: &Task, agent: Option<&AgentId>) -> Result<Option<Refusal>, Refusal> {
@@ -33,7 +38,8 @@ impl Look<'_> {
             return Ok(task.clone().step(Step::Approve, self.dial.wall).err());
         }
         if self.is_own_work(task, agent)? {
-            let message = format!("{module} is the work of {}", task.last_agent.as_ref().expect("it was handed in"));
+            let author = self.author(task)?.ok_or_else(|| no_submission(task))?;
+            let message = format!("{module} is the work of {author}");
             return Ok(Some(Refusal::new(Code::OwnWork, message).hint("callboard next-action")));
         }
         if let Some(lease) = self.store.lease(task.key, LeaseKind::Review)?
@@ -177,8 +183,7 @@ impl Turn<'_> {
             }
             self.tell_loser(&previous, before, Loss::Taken);
         }
-        let submission = self.look().submission(before)?;
-        let attempt = submission.expect("a task in review was handed in by an attempt").key;
+        let attempt = self.look().submission(before)?.ok_or_else(|| no_submission(before))?.key;
         let mut task = before.clone();
         task.epoch += 1;
         self.save_task(before, &mut task)?;

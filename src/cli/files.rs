@@ -30,9 +30,18 @@ pub(super) fn commands() -> [Command; 3] {
         hooks::command(),
         Command::new("restore")
             .about("Put a backup in the place of the board")
-            .arg(file("A backup, or an old copy of coordination.db"))
+            .arg(
+                file("A backup, or an old copy of coordination.db").required(false).required_unless_present("in_place"),
+            )
+            .arg(
+                Arg::new("in_place")
+                    .long("in-place")
+                    .action(clap::ArgAction::SetTrue)
+                    .conflicts_with("file")
+                    .help("The database that lies there becomes the board again, also where .callboard/place.json is lost"),
+            )
             .arg(person)
-            .after_help("All windows and leases end, cursors begin again, and no token of before is ever current.\nWhat was there is kept in project-plan/backups.\n\nExample:\n  callboard restore ~/board.db\n\nExit codes: 0 done, 4 refused, 7 busy, 9 wrong place or no good copy"),
+            .after_help("All windows and leases end, cursors begin again, and no token of before is ever current.\nWhat was there is kept in project-plan/backups.\n\nExamples:\n  callboard restore ~/board.db\n  callboard restore --in-place\n\nExit codes: 0 done, 4 refused, 7 busy, 9 wrong place or no good copy"),
     ]
 }
 
@@ -41,28 +50,43 @@ pub(super) fn run(name: &str, matches: &ArgMatches, app: &App, out: &mut Out) ->
     if name == "hooks" {
         return hooks::run(matches, app, out);
     }
-    let file: &PathBuf = matches.get_one("file").expect("it is required");
-    let done = match name {
-        "backup" => app.back_up(file).map(|backup| {
+    let file = matches.get_one::<PathBuf>("file");
+    let done = match (name, file) {
+        ("backup", Some(file)) => app.back_up(file).map(|backup| {
             let revision = backup.board_revision;
             out.answer(&Done::plain(backup, revision))
         }),
-        _ => restore(file, matches.get_flag("as_human"), app)
+        _ => restore(file.map(PathBuf::as_path), matches.get_flag("as_human"), app, out)
             .map(|(restored, revision)| out.answer(&Done::plain(restored, revision))),
     };
     done.unwrap_or_else(|refused| out.refuse(&refused))
 }
 
-/// A restore takes everything away that was granted since: an agent that lost its name must not do it by mistake.
-fn restore(file: &Path, as_human: bool, app: &App) -> Result<(Restored, u64), Refused> {
+/// A restore takes everything away that was granted since: an agent that lost its name must not do it by mistake. Without a
+/// file it is the database that lies there.
+fn restore(file: Option<&Path>, as_human: bool, app: &App, out: &mut Out) -> Result<(Restored, u64), Refused> {
     let facts = facts::gather(app);
+    let refused = |message: &str, hint: &str| {
+        let refusal = Refusal::new(Code::HumanRequired, message).hint(hint);
+        Err(Refused { refusal, revision: None })
+    };
     if !as_human && !facts.terminal {
-        let message = "a restore ends every lease and window, and there is no terminal";
-        let refusal = Refusal::new(Code::HumanRequired, message).hint("callboard restore FILE, at a terminal");
-        return Err(Refused { refusal, revision: None });
+        let hint = match file {
+            Some(_) => "callboard restore FILE, at a terminal",
+            None => "callboard restore --in-place, at a terminal",
+        };
+        return refused("a restore ends every lease and window, and there is no terminal", hint);
+    }
+    let question =
+        "the database in project-plan becomes the board as it is: every lease and window ends, and cursors begin again";
+    if file.is_none() && !as_human && !out.confirm(question) {
+        return refused("nothing was restored: it was not confirmed", "callboard restore --in-place, and answer y");
     }
     let person = Caller { user: facts.user, surely_human: true, ..Caller::default() };
-    let restored = app.restore(file, &person)?;
+    let restored = match file {
+        Some(file) => app.restore(file, &person)?,
+        None => app.restore_in_place(&person)?,
+    };
     // Whatever keeps the pages from being drawn is said by whoever draws them next.
     let _ = app.show_pages();
     Ok(restored)

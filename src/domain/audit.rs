@@ -40,14 +40,18 @@ words! {
         Attempts = "attempts",
         /// A task and its questions disagree about whether it waits.
         Question = "question",
-        /// A handoff outlives its task, or a lease was handed and nothing says so.
+        /// A handoff outlives its task or names another, or a lease was handed and nothing says so.
         Handoff = "handoff",
         /// Events have a hole, or their last number is not the board's.
         Events = "events",
         /// A notification has no event, or an event with an audience no notification.
         Notices = "notices",
-        /// The archives of events have a hole.
+        /// The archives of events have a hole, or one is not what was written.
         Archives = "archives",
+        /// Something else has the name of a file of the board.
+        InTheWay = "in_the_way",
+        /// A page is not what the board says.
+        Page = "page",
     }
 }
 
@@ -64,12 +68,14 @@ impl Rule {
             Self::Labels => "make the index from the task again",
             Self::Lease => "end the lease and raise the epoch",
             Self::NoHolder => "open the task again",
-            Self::Attempts => "count again, and end or reopen the last attempt",
+            Self::Attempts => "count again, and end or reopen the last attempt; what nobody submitted is open again",
             Self::Question => "withdraw the question, or let the task wait for a person",
-            Self::Handoff => "withdraw the handoff, or take the mark off the lease",
+            Self::Handoff => "withdraw the handoff, name its task again, or take the mark off the lease",
             Self::Events => "keep the newest events without a hole; cursors begin again",
             Self::Notices => "make the notification, or remove it",
             Self::Archives => "nothing: the archive is what is left of its events",
+            Self::InTheWay => "move it aside",
+            Self::Page => "write it again",
         }
     }
 }

@@ -221,6 +221,17 @@ impl Refusal {
             .detail("version", env!("CARGO_PKG_VERSION"))
     }
 
+    /// The refusal of rows that no program wrote so, with the command that repairs them.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(Code::Damaged, message)
+            .hint("callboard validate --repair keeps the file and makes a board of what still reads")
+    }
+
+    /// The same for a row that others point at and that is not there.
+    pub fn missing_row(what: impl fmt::Display) -> Self {
+        Self::damaged(format!("the database is damaged: {what} is gone"))
+    }
+
     /// The same with the command that helps.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

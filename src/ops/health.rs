@@ -9,6 +9,7 @@ use super::{Done, Group, Kind, Operation};
 use crate::app::App;
 use crate::app::archives::FileState;
 use crate::app::doctor::{BOARD, Check, Checks, Health};
+use crate::app::obstacles::Moved;
 use crate::app::place::Place;
 use crate::app::repair::Repaired;
 use crate::app::validate::Audit;
@@ -114,11 +115,15 @@ fn examine_board(app: &App, place: &Place, checks: &mut Checks) -> u64 {
             return 0;
         }
     };
+    if let Some(first) = audit.obstacles.first() {
+        let more = and_more(audit.obstacles.len());
+        say("place", "files", Health::Fail, format!("{}: {}{more}", first.subject, first.detail), repair);
+    }
     match audit.findings.first() {
         None => say("board", "rows", Health::Ok, "SQLite and every rule find them sound".to_owned(), None),
         Some(first) => {
-            let more = audit.findings.len() - 1;
-            let message = format!("{} {}: {}, and {more} more", first.rule, first.subject, first.detail);
+            let more = and_more(audit.findings.len());
+            let message = format!("{} {}: {}{more}", first.rule, first.subject, first.detail);
             say("board", "rows", Health::Fail, message, repair);
         }
     }
@@ -137,7 +142,7 @@ fn examine_board(app: &App, place: &Place, checks: &mut Checks) -> u64 {
             None,
         );
         let policy = board.retention;
-        let kept = board.event_seq - board.pruned_through;
+        let kept = board.event_seq.saturating_sub(board.pruned_through);
         let rows = policy.max_rows.map_or("all events".to_owned(), |rows| format!("about {rows} events"));
         let days = policy.max_age_days.map(|days| format!(" of {days} days")).unwrap_or_default();
         let message = format!("keeps {rows}{days}; {kept} are there, {} archived", board.pruned_through);
@@ -174,8 +179,8 @@ fn examine_board(app: &App, place: &Place, checks: &mut Checks) -> u64 {
     match audit.drifts.first() {
         None => say("pages", "pages", Health::Ok, "they show the board".to_owned(), None),
         Some(drift) => {
-            let more = audit.drifts.len() - 1;
-            say("pages", "pages", Health::Warn, format!("{} is {}, and {more} more", drift.page, drift.kind), repair);
+            let more = and_more(audit.drifts.len());
+            say("pages", "pages", Health::Warn, format!("{} is {}{more}", drift.page, drift.kind), repair);
         }
     }
     audit.revision.unwrap_or(0)
@@ -184,9 +189,10 @@ fn examine_board(app: &App, place: &Place, checks: &mut Checks) -> u64 {
 /// Check the board, its archives and its pages; with --repair mend them.
 ///
 /// Every rule that the rows can show is checked, and every page against what it would show; a page that was edited by
-/// hand is shown as a diff, and drawn anew by a repair. A repair keeps the database as it was in project-plan/backups,
+/// hand is shown as a diff, and written again by a repair. A repair keeps the database as it was in project-plan/backups,
 /// mends in place what it can, and makes a new database from what still reads, the newest backup and the archives of events
-/// where it cannot be opened. It says what is lost. Exits 4 when something is wrong, or still wrong.
+/// where it cannot be opened. Links and directories in place of locks and pages are moved there too. It says what is lost,
+/// and what a check afterwards found. Exits 4 when something is wrong, or still wrong.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validate {
@@ -251,9 +257,12 @@ pub struct RepairReply {
     pub replayed_events: u64,
     /// True when leases, windows and cursors of before count no more.
     pub new_generation: bool,
+    /// What was in the way of a file of the board, and where it is now.
+    #[serde(default)]
+    pub moved: Vec<String>,
     /// What is gone, in words.
     pub lost: Vec<String>,
-    /// What is still wrong.
+    /// What is still wrong, as it was seen after the repair.
     pub still_wrong: Vec<Finding>,
 }
 
@@ -266,6 +275,7 @@ impl From<Repaired> for RepairReply {
             backup: done.backup.map(shown),
             replayed_events: done.replayed,
             new_generation: done.came_back,
+            moved: Vec::new(),
             lost: done.lost,
             still_wrong: done.left,
         }
@@ -286,6 +296,9 @@ impl Operation for Validate {
     }
 
     fn run(&self, call: &Changer, app: &App) -> Result<Done<ValidateReply>, Refused> {
+        // A lock that cannot be taken keeps everything else from being looked at.
+        let cleared = if self.repair { app.clear_the_way() } else { Ok(Vec::new()) };
+        let cleared = cleared.map_err(|refusal| Refused { refusal, revision: None })?;
         let audit = app.audit()?;
         if let (Some(expected), Some(revision)) = (call.expected_revision, audit.revision)
             && expected != revision
@@ -295,7 +308,7 @@ impl Operation for Validate {
             return Err(Refused { refusal, revision: Some(revision) });
         }
         if self.repair {
-            return self.mend(call, app, &audit);
+            return self.mend(call, app, &audit, &cleared);
         }
         let reply = reply(&audit);
         let complaint = (!audit.is_sound()).then(|| {
@@ -325,15 +338,22 @@ impl Operation for Validate {
 }
 
 impl Validate {
-    fn mend(&self, call: &Changer, app: &App, audit: &Audit) -> Result<Done<ValidateReply>, Refused> {
+    fn mend(
+        &self,
+        call: &Changer,
+        app: &App,
+        audit: &Audit,
+        cleared: &[Moved],
+    ) -> Result<Done<ValidateReply>, Refused> {
         let caller = call.caller.for_board();
         let backup = self.backup.as_ref().map(std::path::Path::new);
         let repaired = app.repair(audit, backup, &caller)?;
         // A template that cannot be drawn or a directory that cannot be written leaves pages behind: that is said.
-        let mut warnings = match app.show_pages() {
+        let mut warnings = match app.restore_pages() {
             Ok(warnings) => warnings,
             Err(refused) => vec![format!("the pages are behind: {}", refused.refusal)],
         };
+        // What the repair says of itself is what is there now, not what it meant to do.
         let after = app.audit()?;
         if let Err(refused) = app.record_rendered_pages(audit, &after, &caller) {
             warnings.push(format!("no event of the pages could be recorded: {}", refused.refusal));
@@ -348,17 +368,39 @@ impl Validate {
         let complaint = (!is_sound).then(|| {
             Refusal::new(Code::Unsound, "not everything could be mended").hint("callboard validate says what is left")
         });
-        let reply = ValidateReply { sound: is_sound, repair: Some(repaired.into()), ..reply(audit) };
+        let mut repair = RepairReply::from(repaired);
+        for Moved { finding, to } in cleared {
+            match to {
+                Ok(to) => repair.moved.push(format!("{} to {}", finding.subject, to.display())),
+                Err(why) => warnings.push(why.clone()),
+            }
+        }
+        for problem in after.problems() {
+            if !repair.still_wrong.contains(&problem) {
+                repair.still_wrong.push(problem);
+            }
+        }
+        let mut reply = ValidateReply { sound: is_sound, repair: Some(repair), ..reply(audit) };
+        let in_the_way = cleared.iter().filter(|moved| moved.to.is_ok()).map(|moved| broken(&moved.finding));
+        reply.findings.extend(in_the_way);
         let revision = after.revision.or(audit.revision).unwrap_or(0);
         Ok(Done { warnings, complaint, ..Done::plain(reply, revision) })
     }
 }
 
+/// How many there are beside the first, where there are.
+fn and_more(many: usize) -> String {
+    if many > 1 { format!(", and {} more", many - 1) } else { String::new() }
+}
+
+fn broken(finding: &Finding) -> Broken {
+    Broken { remedy: finding.rule.remedy().to_owned(), finding: finding.clone() }
+}
+
 fn reply(audit: &Audit) -> ValidateReply {
-    let broken = |finding: &Finding| Broken { remedy: finding.rule.remedy().to_owned(), finding: finding.clone() };
     ValidateReply {
         sound: audit.is_sound(),
-        findings: audit.findings.iter().map(broken).collect(),
+        findings: audit.findings.iter().chain(&audit.obstacles).map(broken).collect(),
         pages: audit.drifts.clone(),
         archives: audit
             .archives

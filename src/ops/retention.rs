@@ -272,7 +272,7 @@ impl Operation for Retention {
     fn run(&self, call: &Changer, app: &App) -> Result<Done<RetentionReply>, Refused> {
         let reply = |board: &crate::domain::board::Board| RetentionReply {
             retention: board.retention,
-            events: board.event_seq - board.pruned_through,
+            events: board.event_seq.saturating_sub(board.pruned_through),
             pruned_through: board.pruned_through,
         };
         if self.max_rows.is_none() && self.max_age_days.is_none() {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::file_kind::{self, FileKind};
+
 /// An error of the operating system, with what was tried on which path.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
@@ -15,6 +17,16 @@ pub enum PlatformError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Something else has the name of a file. It is not followed, waited for or written.
+    #[error("cannot {action} {}: it is {}", path.display(), kind.words())]
+    InTheWay {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// The name.
+        path: PathBuf,
+        /// What has it.
+        kind: FileKind,
     },
     /// A lock was not free before the deadline.
     #[error("{} is held by {holder}", path.display())]
@@ -57,10 +69,19 @@ pub enum PlatformError {
 }
 
 impl PlatformError {
-    /// Names what was tried on which path.
+    /// Names what was tried on which path, and what is in the way there if that is why it failed.
     pub fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { action, path, source }
+        move |source| {
+            // What a system says of a link, a directory or a pipe: it depends on the system and on how they were opened.
+            let is_unfit =
+                matches!(source.raw_os_error(), Some(libc::ELOOP | libc::EISDIR | libc::ENXIO | libc::ENOTEMPTY))
+                    || source.kind() == io::ErrorKind::InvalidInput;
+            match file_kind::of(&path).filter(|kind| is_unfit && *kind != FileKind::File) {
+                Some(kind) => Self::InTheWay { action, path, kind },
+                None => Self::File { action, path, source },
+            }
+        }
     }
 
     /// The I/O error behind it, if there is one.

@@ -13,6 +13,7 @@ use rustix::fs::{Gid, Mode, fchmod, fchown};
 
 use super::error::PlatformError;
 use super::open::{self, Readers, is_shared_by_group, only_name, options, options_for, share};
+use super::temporary;
 
 /// Opens a file to lock it, creating it if need be. Where the directory is read-only an existing file is opened for
 /// reading, which is enough to lock.
@@ -93,8 +94,7 @@ pub fn overwrite(path: &Path, content: &[u8]) -> Result<(), PlatformError> {
 /// Creates a file that must not exist yet, complete and synced: it appears with its content or not at all, whatever
 /// dies. `writer` tells temporary files apart. Fails with `AlreadyExists` if it does.
 pub fn create_new(path: &Path, content: &[u8], writer: &str) -> Result<(), PlatformError> {
-    let beside = beside(path, writer);
-    let mut file = new_beside(&beside).map_err(PlatformError::file("create", path))?;
+    let (mut file, beside) = temporary::create(path, writer)?;
     share(&file, path);
     let named = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| name_new(&beside, path));
     if let Err(error) = named {
@@ -135,21 +135,6 @@ fn move_content(beside: &Path, path: &Path) -> std::io::Result<()> {
     fs::remove_file(beside)
 }
 
-/// A new file under a name that a killed writer may have left behind. What has it is taken away and never written over: it
-/// may be the second name of another file.
-fn new_beside(path: &Path) -> std::io::Result<File> {
-    let create = || options().write(true).create_new(true).open(path);
-    match create() {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(path).and_then(|()| create()),
-        other => other,
-    }
-}
-
-fn beside(path: &Path, writer: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{writer}.tmp"))
-}
-
 /// Makes the entries of the directory that `path` is in durable.
 pub fn sync_directory_of(path: &Path) -> Result<(), PlatformError> {
     let Some(dir) = path.parent() else { return Ok(()) };
@@ -168,8 +153,7 @@ pub enum Durability {
 /// Replaces a file: it is written beside its name and renamed. `writer` tells temporary files of different hosts apart;
 /// writers of one host must hold a lock, so that a killed one leaves one stale file and not many.
 pub fn replace(path: &Path, content: &[u8], writer: &str, durability: Durability) -> Result<(), PlatformError> {
-    let beside = beside(path, writer);
-    let mut file = new_beside(&beside).map_err(PlatformError::file("write", &beside))?;
+    let (mut file, beside) = temporary::create(path, writer)?;
     share(&file, path);
     let written = file.write_all(content).and_then(|()| match durability {
         Durability::Disposable => Ok(()),
@@ -197,7 +181,11 @@ fn change_places(new: &Path, path: &Path) -> std::io::Result<()> {
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         if renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE).is_ok() {
-            return fs::remove_file(new);
+            return fs::remove_file(new).or_else(|error| {
+                // A directory is nobody's page: it gets its name back, and keeps what is in it.
+                renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE)?;
+                Err(error)
+            });
         }
     }
     fs::rename(new, path)
@@ -227,8 +215,7 @@ impl Draft {
     /// Begins one beside `path`. `writer` tells temporary files of different hosts apart; writers of one host must hold a
     /// lock.
     pub fn begin(path: &Path, writer: &str) -> Result<Self, PlatformError> {
-        let beside = beside(path, writer);
-        let file = new_beside(&beside).map_err(PlatformError::file("create", &beside))?;
+        let (file, beside) = temporary::create(path, writer)?;
         share(&file, path);
         Ok(Self { file: BufWriter::new(file), beside, path: path.to_owned() })
     }
@@ -424,6 +411,20 @@ mod tests {
         replace(&trap, b"x", "t", Durability::Disposable).expect("the link itself is replaced");
         assert_eq!(read(&victim, 100).expect("readable"), Some(b"precious".to_vec()));
         assert_eq!(read(&trap, 100).expect("readable"), Some(b"x".to_vec()));
+    }
+
+    #[test]
+    fn a_directory_in_place_of_a_page_keeps_its_name_and_what_is_in_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (page, precious) = (dir.path().join("page"), dir.path().join("page/precious"));
+        fs::create_dir(&page).expect("made");
+        overwrite(&precious, b"x").expect("written");
+        for _ in 0..2 {
+            let refused = replace(&page, b"x", "t", Durability::Disposable).expect_err("a directory");
+            assert!(refused.to_string().ends_with("it is a directory"), "{refused}");
+            assert!(precious.is_file());
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1, "nothing is left beside it");
     }
 
     #[test]

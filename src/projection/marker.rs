@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::error::ProjectionError;
 use crate::domain::handoff::HandoffKey;
+use crate::platform::error::PlatformError;
 use crate::platform::file::{self, Durability};
 
 /// More than a marker ever has, in bytes.
@@ -52,9 +52,9 @@ impl Marker {
     }
 
     /// Writes it. `writer` is the host; the projection lock is held.
-    pub fn write(&self, path: &Path, writer: &str) -> Result<(), ProjectionError> {
+    pub fn write(&self, path: &Path, writer: &str) -> Result<(), PlatformError> {
         let json = serde_json::to_vec(self).expect("text and numbers have a JSON form");
-        Ok(file::replace(path, &json, writer, Durability::Disposable)?)
+        file::replace(path, &json, writer, Durability::Disposable)
     }
 
     /// True when it shows this state or a later one of the same generation.

@@ -54,6 +54,15 @@ pub struct Target {
     pub presence: u64,
 }
 
+/// Which bundles are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bundles {
+    /// Those whose pages are not there or show an older handoff: a bundle never changes.
+    Missing,
+    /// All that wait for somebody.
+    Live,
+}
+
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -111,7 +120,7 @@ impl Desk {
             Err(PlatformError::LockHeld { .. }) => return Ok(Shown::Behind),
             Err(error) => return Err(error.into()),
         };
-        let mut wanted = target.clone();
+        let (mut wanted, mut blocked) = (target.clone(), Vec::new());
         for _ in 0..ROUNDS {
             // Whoever held the lock before may have shown it already.
             if self.shows(&wanted) {
@@ -122,45 +131,73 @@ impl Desk {
                 None => draw(&picture()?, &self.templates())?,
             };
             warnings.append(&mut next.warnings);
-            self.write(&next)?;
+            blocked = self.write(&next);
             match newest() {
                 Some(newest) if newest.generation == wanted.generation => wanted = newest,
                 _ => break,
             }
         }
         drop(held);
-        Ok(if self.shows(target) { Shown::Yes } else { Shown::Behind })
+        let is_blocked = warn_of(&blocked, warnings);
+        Ok(if !is_blocked && self.shows(target) { Shown::Yes } else { Shown::Behind })
     }
 
-    /// The handoffs whose pages are not there, or show an older one.
-    pub fn missing_bundles(&self, handoffs: &[HandoffView]) -> Vec<HandoffKey> {
+    /// Writes all pages, whatever the marker says of them: somebody may have edited one. `picture` is the newest state with
+    /// every live bundle.
+    pub fn restore_pages(
+        &self,
+        picture: impl FnOnce() -> Result<Picture, ProjectionError>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Shown, ProjectionError> {
+        let held = match file_lock::acquire_alone(&self.lock, Deadline::after(PATIENCE)) {
+            Ok(held) => held,
+            Err(PlatformError::LockHeld { .. }) => return Ok(Shown::Behind),
+            Err(error) => return Err(error.into()),
+        };
+        let mut drawn = draw(&picture()?, &self.templates())?;
+        warnings.append(&mut drawn.warnings);
+        let blocked = self.write(&drawn);
+        drop(held);
+        Ok(if warn_of(&blocked, warnings) { Shown::Behind } else { Shown::Yes })
+    }
+
+    /// The handoffs whose bundles are to be drawn.
+    pub fn bundles_to_draw(&self, handoffs: &[HandoffView], which: Bundles) -> Vec<HandoffKey> {
         let shown = self.shown().unwrap_or_default();
         let is_there = |handoff: &&HandoffView| {
             let name = bundles::file(&handoff.module);
             shown.bundles.get(&name).is_some_and(|mark| mark.handoff == handoff.handoff) && self.is_file(&name)
         };
         let live = handoffs.iter().filter(|handoff| handoff.status.is_live());
-        live.filter(|handoff| !is_there(handoff)).map(|handoff| handoff.handoff).collect()
+        live.filter(|handoff| which == Bundles::Live || !is_there(handoff)).map(|handoff| handoff.handoff).collect()
     }
 
     fn is_file(&self, name: &str) -> bool {
         fs::symlink_metadata(self.plan.join(name)).is_ok_and(|meta| meta.is_file())
     }
 
-    fn write(&self, drawn: &Drawn) -> Result<(), ProjectionError> {
+    /// Writes what differs, and the marker last. A page that cannot be written does not keep the others: the marker does not
+    /// name it, and why is returned.
+    fn write(&self, drawn: &Drawn) -> Vec<PlatformError> {
         let before = self.shown().unwrap_or_default();
         let mut marker = drawn.marker.clone();
-        if drawn.pages.iter().any(|rendered| drawn.bundles.contains_key(&rendered.name)) {
-            file::make_own_directory(&self.plan.join(DIRECTORY))?;
-        }
+        let mut blocked = Vec::new();
+        let has_bundles = drawn.pages.iter().any(|rendered| drawn.bundles.contains_key(&rendered.name));
+        // A link in place of the directory may lead anywhere.
+        let directory = if has_bundles { file::make_own_directory(&self.plan.join(DIRECTORY)) } else { Ok(()) };
+        let has_directory = directory.is_ok();
+        blocked.extend(directory.err());
         for Rendered { name, text } in &drawn.pages {
-            let path = self.plan.join(name);
             // A page that shows the same is left alone, so that nobody who watches it is woken. Only then does it pay to
             // read it: it may have been edited by hand.
-            let hash = drawn.marker.pages.get(name);
-            let same = before.pages.get(name) == hash && holds(&path, text.as_bytes());
-            if !same {
-                file::replace(&path, text.as_bytes(), &self.writer, Durability::Disposable)?;
+            let path = self.plan.join(name);
+            let same = before.pages.get(name) == drawn.marker.pages.get(name) && holds(&path, text.as_bytes());
+            let replace = || file::replace(&path, text.as_bytes(), &self.writer, Durability::Disposable);
+            if !has_directory && drawn.bundles.contains_key(name) {
+                marker.pages.remove(name);
+            } else if !same && let Err(error) = replace() {
+                marker.pages.remove(name);
+                blocked.push(error);
             }
         }
         for (name, handoff) in &drawn.bundles {
@@ -173,11 +210,31 @@ impl Desk {
             let path = self.plan.join(name);
             let content = file::read(&path, BUNDLE_MOST).ok().flatten();
             if self.is_file(name) && content.is_some_and(|content| hash(&content) == mark.hash) {
-                file::remove(&path)?;
+                blocked.extend(file::remove(&path).err());
             }
         }
-        marker.write(&self.marker(), &self.writer)
+        // What is in the way stays there for a while; after any other failure the next process tries all of it again.
+        if blocked.iter().all(is_in_the_way) {
+            blocked.extend(marker.write(&self.marker(), &self.writer).err());
+        }
+        blocked
     }
+}
+
+fn is_in_the_way(error: &PlatformError) -> bool {
+    matches!(error, PlatformError::InTheWay { .. } | PlatformError::NotOwn { .. })
+}
+
+/// Warns of pages that could not be written; says whether there are any.
+fn warn_of(blocked: &[PlatformError], warnings: &mut Vec<String>) -> bool {
+    let Some(first) = blocked.first() else { return false };
+    let more = match blocked.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let help = if is_in_the_way(first) { "; callboard validate --repair moves it aside" } else { "" };
+    warnings.push(format!("the pages are behind: {first}{more}{help}"));
+    true
 }
 
 /// True when the file holds exactly this text.

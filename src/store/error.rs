@@ -74,8 +74,7 @@ impl From<StoreError> for Refusal {
             StoreError::Busy => {
                 Self::new(Code::Busy, message).hint("repeat the command; callboard itself never holds it for long")
             }
-            StoreError::Damaged(_) => Self::new(Code::Damaged, message)
-                .hint("callboard validate --repair keeps the file and makes a board of what still reads"),
+            StoreError::Damaged(_) => Self::damaged(message),
             StoreError::TooNew { .. } => Self::new(Code::BoardTooNew, message).hint("cargo install callboard --locked"),
             StoreError::TooOld { .. } => Self::new(Code::BoardTooOld, message)
                 .hint("callboard lease-reclaim brings it up to date, as any write does"),

@@ -10,7 +10,7 @@ use crate::project::Project;
 
 /// A board with something of everything: tasks that depend on each other, a lease, a review, a question, a handoff, an
 /// archive, labels.
-fn board() -> Project {
+pub fn board() -> Project {
     let project = Project::new();
     project.import_with(12, |n| match n {
         1 => ",\"depends_on\":[\"t0\"]".to_owned(),
@@ -45,7 +45,7 @@ fn board() -> Project {
     project
 }
 
-fn sql(project: &Project, statements: &str) {
+pub fn sql(project: &Project, statements: &str) {
     let db = project.db();
     db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON").unwrap();
     db.execute_batch(statements).unwrap();
@@ -75,10 +75,10 @@ fn swap(project: &Project, one: u64, other: u64) {
     file.write_all_at(&a, (other - 1) * PAGE).unwrap();
 }
 
-type Damage = fn(&Project);
+pub type Damage = fn(&Project);
 
 /// What is done to the database, and what it is called.
-const WAYS: &[(&str, Damage)] = &[
+pub const WAYS: &[(&str, Damage)] = &[
     ("counts are wrong", |p| sql(p, "UPDATE board SET open = 99, offered = 0")),
     ("readiness is wrong", |p| sql(p, "UPDATE tasks SET unmet = 0, offered = 1 WHERE module = 't2'")),
     ("ranks are wrong", |p| sql(p, "UPDATE tasks SET score = -1, critical_path = 7, held_up = 9")),
@@ -93,6 +93,16 @@ const WAYS: &[(&str, Damage)] = &[
     ("a lease without a task", |p| sql(p, "UPDATE tasks SET state = 'open' WHERE module = 't0'")),
     ("a task without a lease", |p| sql(p, "DELETE FROM leases")),
     ("a window ended behind the board", |p| sql(p, "UPDATE sessions SET ended_at = 1, ending = 'closed'")),
+    ("attempts are gone", |p| sql(p, "DELETE FROM attempts")),
+    ("agents are gone", |p| sql(p, "DELETE FROM agents")),
+    ("the rows of tasks are gone", |p| sql(p, "DELETE FROM tasks")),
+    ("a lease of no length", |p| sql(p, "UPDATE agents SET ttl_seconds = 0")),
+    ("numbers that nobody counts to", |p| sql(p, "UPDATE tasks SET revision = 9223372036854775807, epoch = 1 << 60")),
+    ("more was pruned than there was", |p| sql(p, "UPDATE board SET pruned_through = event_seq + 100")),
+    ("clocks that never were", |p| {
+        sql(p, "UPDATE board SET wall = -9223372036854775808, lease_clock = 9223372036854775807");
+    }),
+    ("a question whose answer nobody knows", |p| sql(p, "UPDATE questions SET status = 'lost'")),
     ("a question that waits for nobody", |p| sql(p, "DELETE FROM questions")),
     ("events with a hole", |p| sql(p, "DELETE FROM events WHERE seq = (SELECT max(seq) - 2 FROM events)")),
     ("the last events are gone", |p| sql(p, "DELETE FROM events WHERE seq > (SELECT max(seq) - 2 FROM events)")),
@@ -218,6 +228,14 @@ fn a_repair_says_what_it_makes_of_every_damage() {
         a lease without a task -> counts offered lease attempts: mended in place; 12 tasks, 1 leases
         a task without a lease -> offered no_holder: mended in place; 12 tasks, 0 leases
         a window ended behind the board -> lease: mended in place; 12 tasks, 0 leases
+        attempts are gone -> orphan attempts: mended in place; 12 tasks, 0 leases
+        agents are gone -> orphan: mended in place; 12 tasks, 0 leases
+        the rows of tasks are gone -> orphan counts: mended in place; 0 tasks, 0 leases
+        a lease of no length -> integrity: made anew, windows go on; 12 tasks, 1 leases
+        numbers that nobody counts to -> unreadable_row: mended in place; 12 tasks, 1 leases
+        more was pruned than there was -> events: mended in place; 12 tasks, 1 leases
+        clocks that never were -> integrity: made anew, windows go on; 12 tasks, 1 leases
+        a question whose answer nobody knows -> integrity: made anew, windows go on; 12 tasks, 1 leases
         a question that waits for nobody -> pending question: mended in place; 12 tasks, 1 leases
         events with a hole -> events notices: mended in place; 12 tasks, 1 leases, hurt: events
         the last events are gone -> events: mended in place; 12 tasks, 1 leases

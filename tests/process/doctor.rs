@@ -93,7 +93,7 @@ fn a_retention_that_is_not_met_is_named_with_what_holds_it() {
     for n in 0..200 {
         project.run(&["notify", "--target", "workers", "--message", &format!("{n}")]);
     }
-    let reply = project.json(&["doctor"]);
+    let reply = project.run(&["doctor", "--json"]).json();
     let said = message(&reply, "policy");
     assert!(
         said.contains("more than that, because no archive can be written") && said.contains("is no directory"),

@@ -149,7 +149,7 @@ fn a_directory_that_may_not_be_written_is_read_and_refused() {
 }
 
 /// A command of an account without rights: root may write everywhere, so that as root another account is taken.
-fn as_nobody(project: &Project, arguments: &[&str]) -> Command {
+pub fn as_nobody(project: &Project, arguments: &[&str]) -> Command {
     let mut command = project.command(arguments);
     if std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0) {
         // The account can reach neither the build directory nor a private temporary one.

@@ -85,6 +85,11 @@ impl Project {
         Self { fixed: true, ..Self::bare() }
     }
 
+    /// Has names counted from here on, on a board that was made with lower ones.
+    pub fn count_names_from(&self, first: u64) {
+        self.runs.store(first, Ordering::Relaxed);
+    }
+
     /// The same project as it is now, elsewhere.
     pub fn copy(&self) -> Self {
         let mut other = Self::bare();

@@ -22,6 +22,9 @@ impl Render for Restored {
         page.field("tasks", self.tasks);
         page.field("windows_ended", self.sessions_ended);
         page.maybe("kept", self.kept.as_ref());
+        if self.place_written {
+            page.line("how the board is locked was lost, and is written again");
+        }
         page.line("every window comes aboard again: callboard init-agent --thread-key KEY");
     }
 }

@@ -3,7 +3,8 @@
 use super::page::{Page, Render};
 use crate::app::doctor::Health;
 use crate::board::mutation::Outcome;
-use crate::ops::health::{DoctorReply, ValidateReply};
+use crate::domain::audit::Rule;
+use crate::ops::health::{DoctorReply, RepairReply, ValidateReply};
 
 impl Render for DoctorReply {
     fn render(&self, _: Outcome, page: &mut Page) {
@@ -28,10 +29,14 @@ impl Render for ValidateReply {
         }
         for drift in &self.pages {
             let (page_name, kind) = (&drift.page, drift.kind);
+            let is_left = |repair: &RepairReply| {
+                repair.still_wrong.iter().any(|left| left.rule == Rule::Page && left.subject == *page_name)
+            };
             page.field(
                 "page",
-                match self.repair {
-                    Some(_) => format!("{page_name} was {kind} and is drawn anew"),
+                match &self.repair {
+                    Some(repair) if is_left(repair) => format!("{page_name} was {kind}, and could not be written"),
+                    Some(_) => format!("{page_name} was {kind} and is written again"),
                     None => format!("{page_name} is {kind}"),
                 },
             );
@@ -43,6 +48,9 @@ impl Render for ValidateReply {
             page.field("archive", format!("{} is {}", archive.name, archive.status));
         }
         if let Some(done) = &self.repair {
+            for moved in &done.moved {
+                page.field("moved", moved);
+            }
             page.maybe("kept", done.kept.as_ref());
             if done.rebuilt {
                 page.line("the database was made anew from what could be read");

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::columns::{count, json, limit, maybe_count, maybe_word, to_json, word};
+use super::columns::{count, json, limit, maybe_count, maybe_ttl, maybe_word, to_json, word};
 use super::open::SqliteTransaction;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, ThreadKey, TokenName};
@@ -33,7 +33,7 @@ fn agent(row: &Row<'_>) -> rusqlite::Result<Agent> {
         specialties: json(row, 3)?,
         labels: json(row, 4)?,
         max_tasks: maybe_count(row, 5)?,
-        ttl_seconds: maybe_count(row, 6)?,
+        ttl_seconds: maybe_ttl(row, 6)?.map(u32::from),
         created_at: Millis(row.get(7)?),
         seen_at: Millis(row.get(8)?),
         registered_by: maybe_word(row, 9)?,

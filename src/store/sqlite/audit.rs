@@ -96,6 +96,16 @@ const QUERIES: &[(Rule, &str)] = &[
          HAVING t.attempts <> count(a.key) OR coalesce(sum(a.key IS NOT NULL AND a.ended_at IS NULL), 0) <> (t.state = 'active') LIMIT ?1",
     ),
     (
+        Rule::Attempts,
+        "SELECT t.module, 'in review, and no attempt submitted it' FROM tasks t WHERE t.state = 'review' \
+         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.task = t.key) LIMIT ?1",
+    ),
+    (
+        Rule::Handoff,
+        "SELECT t.module, 'its handoff names ' || h.module FROM handoffs h JOIN tasks t ON t.key = h.task \
+         WHERE h.module <> t.module LIMIT ?1",
+    ),
+    (
         Rule::Question,
         "SELECT t.module, 'it is ' || t.state || CASE WHEN count(q.key) > 0 THEN ' and a question about it is open' \
          ELSE ' for an answer that nobody is asked for' END FROM tasks t \

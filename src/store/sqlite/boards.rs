@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::columns::{count, maybe_count, number, word};
+use super::columns::{clock, count, maybe_count, number, word};
 use super::open::SqliteTransaction;
 use crate::domain::board::{Board, Counts, Pending};
 use crate::domain::id::HostId;
@@ -45,8 +45,8 @@ impl Boards for SqliteTransaction<'_> {
                 mode: word(row, 5)?,
                 profile: word(row, 6)?,
                 journal: word(row, 7)?,
-                created_at: Millis(row.get(8)?),
-                dial: Dial { wall: Millis(row.get(9)?), lease: LeaseTime(row.get(10)?) },
+                created_at: Millis(clock(row, 8)?),
+                dial: Dial { wall: Millis(clock(row, 9)?), lease: LeaseTime(clock(row, 10)?) },
                 counts: Counts::new(by_state, count(row, 19)?, count(row, 20)?),
                 pruned_through: count(row, 21)?,
                 retention: Retention { max_rows: maybe_count(row, 22)?, max_age_days: maybe_count(row, 23)? },

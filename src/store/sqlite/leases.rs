@@ -2,11 +2,11 @@
 
 use rusqlite::{Row, params};
 
-use super::columns::{count, json, limit, number, word};
+use super::columns::{count, json, limit, number, ttl, word};
 use super::open::SqliteTransaction;
 use crate::domain::attempt::AttemptKey;
 use crate::domain::id::SessionId;
-use crate::domain::lease::{Lease, LeaseKind, Ttl};
+use crate::domain::lease::{Lease, LeaseKind};
 use crate::domain::task::TaskKey;
 use crate::domain::time::{LeaseTime, Millis};
 use crate::store::contract::{HeldScopes, Kept, Leases, LeasesOf};
@@ -41,8 +41,6 @@ const HELD_SCOPES: &str = "SELECT l.task, l.kind, l.module, l.attempt, l.agent, 
      WHERE l.kind = 'work' AND l.lapsed = 0 AND t.owned_paths <> '[]' ORDER BY l.task";
 
 fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
-    let seconds: u32 = count(row, 8)?;
-    let ttl = Ttl::try_from(seconds).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(8, i64::from(seconds)))?;
     Ok(Lease {
         task: TaskKey(row.get(0)?),
         kind: word(row, 1)?,
@@ -52,7 +50,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
         session: word(row, 5)?,
         epoch: count(row, 6)?,
         token: word(row, 7)?,
-        ttl,
+        ttl: ttl(row, 8)?,
         acquired_at: Millis(row.get(9)?),
         deadline: LeaseTime(row.get(10)?),
         lapsed: row.get(11)?,

@@ -19,8 +19,8 @@ const CHECKS: &[&str] = &[
     "UPDATE tasks SET reserved_for = NULL, reserved_until = NULL, reserved_why = NULL \
      WHERE (reserved_for IS NULL) <> (reserved_until IS NULL)",
     "UPDATE tasks SET offered = 0 WHERE offered NOT IN (0, 1) OR (offered = 1 AND NOT (state = 'open' AND unmet = 0 OR state = 'active'))",
-    "UPDATE tasks SET revision = max(revision, 1), epoch = max(epoch, 0), attempts = max(attempts, 0), losses = max(losses, 0), \
-     unmet = max(unmet, 0), held_up = max(held_up, 0), critical_path = max(critical_path, 0)",
+    "UPDATE tasks SET revision = min(max(revision, 1), 1 << 52), epoch = min(max(epoch, 0), 1 << 52), attempts = max(attempts, 0), \
+     losses = min(max(losses, 0), 9), unmet = max(unmet, 0), held_up = max(held_up, 0), critical_path = max(critical_path, 0)",
     "DELETE FROM dependencies WHERE task = needs",
     "UPDATE attempts SET outcome = CASE WHEN ended_at IS NULL THEN NULL ELSE 'lost' END WHERE (ended_at IS NULL) <> (outcome IS NULL)",
     "UPDATE sessions SET ending = CASE WHEN ended_at IS NULL THEN NULL ELSE 'closed' END WHERE (ended_at IS NULL) <> (ending IS NULL)",
@@ -28,8 +28,45 @@ const CHECKS: &[&str] = &[
     "UPDATE questions SET priority = 2 WHERE priority NOT BETWEEN 0 AND 4",
     "UPDATE notifications SET resolution = CASE WHEN resolved_at IS NULL THEN NULL ELSE 'expired' END \
      WHERE (resolved_at IS NULL) <> (resolution IS NULL)",
-    "UPDATE cursors SET delivered = max(delivered, acknowledged)",
-    "UPDATE board SET pruned_through = max(pruned_through, 0), revision = max(revision, 0), presence = max(presence, 0)",
+    "UPDATE cursors SET acknowledged = min(max(acknowledged, 0), 1 << 52)",
+    "UPDATE cursors SET delivered = min(max(delivered, acknowledged), 1 << 52)",
+    "UPDATE tasks SET wait_since = coalesce(wait_since, changed_at), wait_reason = coalesce(wait_reason, '') \
+     WHERE wait_for IS NOT NULL AND (wait_since IS NULL OR wait_reason IS NULL)",
+    "UPDATE agents SET max_tasks = NULL WHERE max_tasks < 1",
+    "UPDATE agents SET ttl_seconds = NULL WHERE ttl_seconds NOT BETWEEN 1 AND 86400",
+    "DELETE FROM agents WHERE id = ''",
+    "DELETE FROM sessions WHERE id = ''",
+    "DELETE FROM cursors WHERE id = ''",
+    "UPDATE OR REPLACE sessions SET epoch = 1 WHERE epoch < 1",
+    "UPDATE sessions SET confirmed = 0 WHERE confirmed NOT IN (0, 1)",
+    "DELETE FROM attempts WHERE number < 1",
+    "DELETE FROM leases WHERE epoch < 1 OR kind NOT IN ('work', 'review')",
+    "UPDATE leases SET lapsed = lapsed <> 0, handed = handed <> 0 WHERE lapsed NOT IN (0, 1) OR handed NOT IN (0, 1)",
+    "UPDATE questions SET status = 'withdrawn' WHERE status NOT IN ('open', 'answered', 'withdrawn') \
+     OR (status = 'answered' AND answer IS NULL)",
+    "UPDATE questions SET answer = NULL WHERE status <> 'answered' AND answer IS NOT NULL",
+    "UPDATE questions SET ended_at = NULL, ended_by = NULL WHERE status = 'open' AND ended_at IS NOT NULL",
+    "UPDATE questions SET ended_at = asked_at, ended_by = 'repair' WHERE status <> 'open' AND ended_at IS NULL",
+    "UPDATE handoffs SET agreed = agreed <> 0 WHERE agreed NOT IN (0, 1)",
+    "UPDATE handoffs SET kind = 'takeover' WHERE kind NOT IN ('takeover', 'review')",
+    "UPDATE handoffs SET status = 'withdrawn' WHERE status NOT IN ('ready', 'claimed', 'acknowledged', 'withdrawn', 'replaced')",
+    "DELETE FROM archives WHERE last < first OR bytes < 1",
+    "UPDATE OR REPLACE preflight SET one = 1",
+    "UPDATE OR REPLACE board SET one = 1",
+    "UPDATE board SET mode = 'shared_board' WHERE mode NOT IN ('shared_board', 'centralized_dispatch')",
+    "UPDATE board SET profile = 'balanced' WHERE profile NOT IN ('safe', 'balanced', 'throughput')",
+    "UPDATE board SET journal = 'truncate' WHERE journal NOT IN ('truncate', 'wal')",
+    "UPDATE board SET keep_rows = NULL WHERE keep_rows NOT BETWEEN 1 AND 1 << 52",
+    "UPDATE board SET keep_days = NULL WHERE keep_days NOT BETWEEN 1 AND 1 << 31",
+    "UPDATE board SET stalled_by = NULL WHERE stalled_by NOT BETWEEN 1 AND 1 << 52",
+    "UPDATE board SET preflighted = 0 WHERE preflighted NOT IN (0, 1)",
+    "UPDATE board SET wall = coalesce((SELECT max(at) FROM events WHERE at BETWEEN 0 AND 1 << 52), 0) \
+     WHERE wall NOT BETWEEN -(1 << 52) AND 1 << 52",
+    "UPDATE board SET lease_clock = coalesce((SELECT max(deadline) FROM leases WHERE deadline BETWEEN 0 AND 1 << 52), 0) \
+     WHERE lease_clock NOT BETWEEN -(1 << 52) AND 1 << 52",
+    "UPDATE board SET created_at = wall WHERE created_at NOT BETWEEN -(1 << 52) AND 1 << 52",
+    "UPDATE board SET event_seq = min(max(event_seq, 0), 1 << 52)",
+    "UPDATE board SET pruned_through = max(pruned_through, 0), revision = min(max(revision, 0), 1 << 52), presence = min(max(presence, 0), 1 << 52)",
 ];
 
 /// What each rule's mending is, in order.
@@ -40,12 +77,14 @@ const STEPS: &[&str] = &[
     "DELETE FROM task_labels WHERE task NOT IN (SELECT key FROM tasks)",
     "DELETE FROM verdicts WHERE task NOT IN (SELECT key FROM tasks)",
     "DELETE FROM sessions WHERE agent NOT IN (SELECT id FROM agents)",
+    "DELETE FROM attempts WHERE task NOT IN (SELECT key FROM tasks)",
     "UPDATE tasks SET epoch = epoch + 1 WHERE key IN (SELECT task FROM leases l WHERE attempt NOT IN (SELECT key FROM attempts) \
      OR agent NOT IN (SELECT id FROM agents) OR session NOT IN (SELECT id FROM sessions))",
     "DELETE FROM leases WHERE task NOT IN (SELECT key FROM tasks) OR attempt NOT IN (SELECT key FROM attempts) \
      OR agent NOT IN (SELECT id FROM agents) OR session NOT IN (SELECT id FROM sessions)",
-    "DELETE FROM attempts WHERE task NOT IN (SELECT key FROM tasks)",
     "DELETE FROM handoffs WHERE task NOT IN (SELECT key FROM tasks)",
+    "UPDATE handoffs SET module = (SELECT module FROM tasks WHERE key = task) \
+     WHERE module <> (SELECT module FROM tasks WHERE key = task)",
     "UPDATE questions SET task = NULL, module = NULL WHERE task NOT IN (SELECT key FROM tasks)",
     // Leases that do not fit.
     "UPDATE leases SET module = (SELECT module FROM tasks WHERE key = task) \
@@ -63,6 +102,9 @@ const STEPS: &[&str] = &[
     // Tasks that nobody holds or held.
     "UPDATE tasks SET state = 'open', offered = 0, epoch = epoch + 1, revision = revision + 1 WHERE state = 'active' \
      AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.task = tasks.key AND l.kind = 'work')",
+    // Nobody can review what nobody submitted.
+    "UPDATE tasks SET state = 'open', offered = 0, epoch = epoch + 1, revision = revision + 1 WHERE state = 'review' \
+     AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.task = tasks.key)",
     // Attempts: those of a task that is not active have ended, that of the lease has not.
     "UPDATE attempts SET ended_at = (SELECT wall FROM board), outcome = 'lost' WHERE ended_at IS NULL \
      AND key NOT IN (SELECT attempt FROM leases WHERE kind = 'work')",

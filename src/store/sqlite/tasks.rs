@@ -2,11 +2,11 @@
 
 use rusqlite::{Row, params};
 
-use super::columns::{count, json, limit, maybe_count, maybe_word, number, to_json, word};
+use super::columns::{count, damaged, json, limit, maybe_count, maybe_word, number, to_json, word};
 use super::open::SqliteTransaction;
 use crate::domain::id::{AgentId, Module, Specialty};
 use crate::domain::rank;
-use crate::domain::task::{Candidates, Reservation, Task, TaskKey, TaskState, TaskTexts, Waiting};
+use crate::domain::task::{Candidates, Reservation, Task, TaskKey, TaskState, TaskTexts, WaitFor, Waiting};
 use crate::domain::time::{LeaseTime, Millis};
 use crate::store::contract::{Kept, Labels, OfferPlace, Offers, ReviewFilter, ReviewPlace, TaskFilter, Tasks, WorkOf};
 
@@ -120,12 +120,13 @@ struct KeptCandidates {
 }
 
 fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
-    let waiting = match (maybe_word(row, 4)?, row.get::<_, Option<i64>>(5)?) {
+    let waiting = match (maybe_word::<WaitFor>(row, 4)?, row.get::<_, Option<i64>>(5)?) {
         (Some(what), Some(since)) => {
             let reason: Option<String> = row.get(6)?;
             Some(Waiting { what, since: Millis(since), reason: reason.unwrap_or_default() })
         }
-        _ => None,
+        (Some(_), None) => return Err(damaged(5, "it waits, and nobody knows since when")),
+        (None, _) => None,
     };
     let reservation = match (maybe_word(row, 26)?, row.get::<_, Option<i64>>(27)?, maybe_word(row, 28)?) {
         (Some(agent), Some(until), Some(why)) => Some(Reservation { agent, until: LeaseTime(until), why }),

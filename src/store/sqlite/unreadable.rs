@@ -48,6 +48,7 @@ const TABLES: &[Table] = &[
             "UPDATE agents SET specialties = '[]' WHERE id = ?1",
             "UPDATE agents SET labels = '{}' WHERE id = ?1",
             "UPDATE agents SET max_tasks = NULL WHERE id = ?1",
+            "UPDATE agents SET ttl_seconds = NULL WHERE id = ?1",
             "UPDATE agents SET registered_by = NULL WHERE id = ?1",
         ],
         remove: "DELETE FROM agents WHERE id = ?1",
