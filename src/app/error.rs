@@ -66,6 +66,9 @@ fn refusal_of_file(error: &io::Error, path: &Path, message: String) -> Refusal {
     if let Some(limit) = SystemLimit::reached_by(error) {
         return limit.refusal(message);
     }
+    if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EISDIR)) {
+        return refused(Code::WrongPlace, what_clears(path));
+    }
     match error.kind() {
         ErrorKind::StorageFull => {
             refused(Code::DiskFull, format!("df -h '{place}': make space, then repeat the command"))

@@ -61,7 +61,7 @@ fn a_review_calls_until_it_starts_and_again_when_it_is_given_back() {
     sleep_past_a_lease(&stage);
     assert_eq!(calls(&stage), [EventKind::LeaseExpired, EventKind::ReviewReady], "it ran out");
     stage.act(&person(), |turn| turn.approve(&parse("a"), None, "good").map(drop)).expect("approved");
-    assert_eq!(calls(&stage), [EventKind::Approved, EventKind::BoardComplete]);
+    assert_eq!(calls(&stage), [EventKind::LeaseLost, EventKind::Approved, EventKind::BoardComplete]);
 }
 
 #[test]

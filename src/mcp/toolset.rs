@@ -117,7 +117,7 @@ const TWELVE: &[Seat] = &[
     },
     Seat {
         name: "coordination_notifications",
-        about: "What calls somebody and is not resolved yet.",
+        about: "What calls somebody.",
         calls: Calls::One("notifications"),
         fields: &["target", "kind", "priority", "since", "limit", "cursor_id", "watch_seconds"],
     },
@@ -156,7 +156,7 @@ const TWELVE: &[Seat] = &[
     },
     Seat {
         name: "coordination_session_reap",
-        about: "Close windows that were silent for long and hold no live lease.",
+        about: "Close windows that are long silent and hold no lease.",
         calls: Calls::One("reap-sessions"),
         fields: &["max_age_seconds"],
     },
@@ -174,7 +174,7 @@ const TWELVE: &[Seat] = &[
     },
     Seat {
         name: "coordination_dispatch",
-        about: "Get work. claim-next and claim-review-next answer with the task, its lease and the command that hands it in; next-action says what to do; the others only look.",
+        about: "Get work. claim-next and claim-review-next answer with the task, its lease and the command that hands it in; next-action says what to do.",
         calls: Calls::Of(DISPATCHED),
         fields: &[
             "specialty",
@@ -188,7 +188,7 @@ const TWELVE: &[Seat] = &[
     },
     Seat {
         name: "coordination_command",
-        about: "Any operation by its name on the command line: finish {module, lease_token, summary}, release, ask {question, module}, approve, request-changes, add-task, handoff-bundle, show, help {operation} and so on. Fields are the flags with underscores.",
+        about: "Any operation by its name on the command line: finish {module, lease_token, summary}, release, ask {question, module}, approve, request-changes, add-task, handoff-bundle, show, help {operation}. Fields are the flags with underscores.",
         calls: Calls::Any,
         fields: &[],
     },
