@@ -291,6 +291,9 @@ impl App {
     /// The same for a look. After a crash the journal must be rolled back, which readers cannot do side by side.
     pub(super) fn locked_to_read(&self, host: &Host) -> Result<(Place, Held), Refusal> {
         let (place, held) = self.locked(Share::Readers, host)?;
+        if held.fence().is_some() && place.is_mounted(&self.settings)? {
+            file::forget_cached(&journal(&place));
+        }
         if std::fs::metadata(journal(&place)).is_ok_and(|meta| meta.len() > 0) {
             drop(held);
             return self.locked(Share::Writer, host);

@@ -382,8 +382,17 @@ pub fn revalidate(file: &File) {
 
 /// Has the system forget what it has cached of a file that another host may have changed: its attributes and its content. A
 /// file that is not there is left alone.
+///
+/// Programs that serve a mount keep attributes too (sshfs: by path, for 20 s, and what it learns by opening a file only while
+/// nobody writes through the same mount), and answer the system from there even when it insists. A change of the file is what
+/// all of them drop them for, so its permissions are set to what they are.
 pub fn forget_cached(path: &Path) {
     let Ok(file) = options().read(true).open(path) else { return };
+    let same = file.metadata().map(|meta| Mode::from_raw_mode(meta.mode() & 0o7777));
+    // Whoever may write a file of somebody else may only set its times.
+    if !same.is_ok_and(|same| fchmod(&file, same).is_ok()) {
+        let _ = set_times_now(path);
+    }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
     revalidate(&file);
