@@ -42,7 +42,7 @@ pub struct Moved {
     pub to: Result<PathBuf, String>,
 }
 
-/// Every name of a board that something else could have. The database is not among them: a repair has its own ways with it.
+/// Every name of a board that something else could have.
 fn names(place: &Place, queue: Option<&Path>) -> Vec<Named> {
     let internal = place.internal();
     let directories =
@@ -50,6 +50,13 @@ fn names(place: &Place, queue: Option<&Path>) -> Vec<Named> {
     let mut names: Vec<Named> = directories.into();
     names.extend(IN_PLACE.iter().map(|name| (internal.join(name), Belongs::File)));
     names.extend(REPLACED.iter().map(|name| (internal.join(name), Belongs::Page)));
+    // SQLite's files. What a repair makes of a database that is moved aside is what it makes of one that is lost.
+    let database = place.database();
+    let of_database =
+        |end: &str| database.with_file_name(format!("{}{end}", database.file_name().unwrap_or_default().display()));
+    names.extend(["", "-journal", "-wal", "-shm"].map(|end| (of_database(end), Belongs::Data)));
+    // git would wait for what a pipe never says.
+    names.push((place.plan.join(".gitignore"), Belongs::Data));
     names.extend(PAGES.iter().map(|page| (place.plan.join(page.name), Belongs::Page)));
     if place.file.storage == StorageKind::Shared {
         names.push((internal.join("lock.d"), Belongs::Directory));
@@ -71,7 +78,7 @@ fn finding(place: &Place, (path, belongs): &Named) -> Option<Finding> {
     let kind = obstacle::in_the_way(path, *belongs)?;
     let name = path.strip_prefix(&place.plan).unwrap_or(path).display().to_string();
     let wanted = match belongs {
-        Belongs::File | Belongs::Page => "a file of callboard's",
+        Belongs::File | Belongs::Page | Belongs::Data => "a file of callboard's",
         Belongs::Directory => "a directory of callboard's",
     };
     Some(Finding::new(Rule::InTheWay, name, format!("{} is there, and {wanted} belongs there", kind.words())))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::caller::has_taken_over;
 use super::leases::HELD_MOST;
 use super::turn::Turn;
 use super::windows::window_in_use;
@@ -132,7 +133,8 @@ impl Turn<'_> {
             "epoch": session.epoch, "replaces": live.map(|old| old.id),
         });
         self.board_event(EventKind::SessionRegistered, None, data);
-        let is_one_of_several = self.store.sessions(SessionsOf::Agent(&agent.id), 2)?.len() > 1;
+        let is_one_of_several =
+            self.store.sessions(SessionsOf::Agent(&agent.id), 2)?.len() > 1 || has_taken_over(&*self.store, &session)?;
         Ok(Aboard { agent, session, resumed, is_one_of_several })
     }
 

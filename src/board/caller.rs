@@ -40,6 +40,11 @@ pub struct Caller {
     pub while_session: bool,
 }
 
+/// True for a session that took its window over from one that was in use.
+pub(super) fn has_taken_over(store: &dyn Transaction, session: &Session) -> Result<bool, Refusal> {
+    Ok(session.epoch > 1 && store.session_before(session)?.is_some_and(|before| before.was_taken_over()))
+}
+
 impl Caller {
     /// Refuses with `forbidden` a caller that names an agent or session which another token registered. It comes before
     /// everything else, so that no other refusal, and no replay, tells or does anything for that agent.
@@ -97,7 +102,9 @@ impl Caller {
                 let mut live = store.sessions(SessionsOf::Agent(&agent.id), WINDOWS_SHOWN)?;
                 // A claim in another's session would be answered with the lease token of what it holds.
                 live.retain(|session| self.credential.may_act_for(session.registered_by.as_ref()));
-                if live.len() == 1 { (live.pop(), Named::Implied, Vec::new()) } else { (None, Named::Implied, live) }
+                // Who had the window before may still be at work, and knows no session but its own.
+                let is_alone = matches!(live.as_slice(), [only] if !has_taken_over(store, only)?);
+                if is_alone { (live.pop(), Named::Implied, Vec::new()) } else { (None, Named::Implied, live) }
             }
         };
         Ok(Actor::Agent(Box::new(Acting { agent, session, named, candidates })))

@@ -100,6 +100,10 @@ impl Turn<'_> {
         if beat.progress.is_some() || beat.percent.is_some() {
             self.note_progress(&lease, beat)?;
         }
+        let stopped = self.look().refuse_unread(&self.actor.acting()?.agent);
+        if let Err(Refusal { message, hint: Some(command), .. }) = stopped {
+            self.warn(format!("{message}: {command}"));
+        }
         Ok((self.reload(task.key)?, lease))
     }
 

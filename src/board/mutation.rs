@@ -218,13 +218,16 @@ pub fn commit<T: Serialize + DeserializeOwned>(
         Err(refusal) => {
             drop(transaction);
             // What fails here must not hide the refusal itself.
-            let mut failed = None;
+            let mut said = None;
             if matches!(refusal.code, Code::StaleLease | Code::StaleSession)
                 && let Some(late) = &order.late
             {
                 match record_late(store, order, late) {
-                    Ok(pulse) => pulse.iter().for_each(&ring),
-                    Err(error) => failed = Some(format!("your result could not be kept: {}", error.refusal.message)),
+                    Ok(pulse) => {
+                        pulse.iter().for_each(&ring);
+                        said = pulse.map(|_| "what you said is kept in the history of the task".to_owned());
+                    }
+                    Err(error) => said = Some(format!("your result could not be kept: {}", error.refusal.message)),
                 }
             }
             // Else a board on which everything is refused would stand still, and nothing on it would ever run out.
@@ -232,10 +235,10 @@ pub fn commit<T: Serialize + DeserializeOwned>(
             if by_rule && order.moment.wall.since(recorded_at).abs() >= RECORD_AFTER_MS {
                 match record_clock(store, order) {
                     Ok(pulse) => ring(&pulse),
-                    Err(error) => failed = Some(format!("the clock could not be recorded: {}", error.refusal.message)),
+                    Err(error) => said = Some(format!("the clock could not be recorded: {}", error.refusal.message)),
                 }
             }
-            Err(refused(match failed {
+            Err(refused(match said {
                 Some(warning) => Refusal { message: format!("{} ({warning})", refusal.message), ..refusal },
                 None => refusal,
             }))

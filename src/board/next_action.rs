@@ -138,11 +138,17 @@ impl Look<'_> {
         let agent = &acting.agent;
         if self.board.counts.is_complete() {
             let stop = NextAction::new(Action::Stop, "every task is in a final state");
-            return Ok(Answer { outcome: Outcome::Complete, reply: stop });
+            let (notifications, lost) = (self.unread(agent, NAMED)?, self.lost_leases()?);
+            return Ok(Answer { outcome: Outcome::Complete, reply: NextAction { lost, notifications, ..stop } });
         }
         let (_, session) = self.actor.window()?;
         let unread = self.unread(agent, NAMED)?;
         if let Some(read) = self.read_of_lost(&unread)? {
+            return Ok(Answer::done(read));
+        }
+        if self.is_stopped(agent)?
+            && let Some(read) = self.read(&unread, Urgent::Or)
+        {
             return Ok(Answer::done(read));
         }
         if let Some(lease) = self.held_in(session)? {

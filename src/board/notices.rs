@@ -90,18 +90,32 @@ impl Look<'_> {
 
     /// Refuses with `forbidden` the own cursor of an agent that another token registered, or of another person: reading
     /// by it would acknowledge what is for them.
-    pub(super) fn check_cursor(&self, id: &CursorId) -> Result<(), Refusal> {
-        if self.credential.acts_for_all() || *id == self.own_cursor() {
-            return Ok(());
+    ///
+    /// The own cursor of an agent says what it has read of all that is for it, so nobody else reads by it, and nothing but
+    /// notifications is read by it.
+    pub(super) fn check_cursor(&self, id: &CursorId, stream: Stream) -> Result<(), Refusal> {
+        let is_own = *id == self.own_cursor();
+        let name = id.as_str().strip_prefix("agent:");
+        if !self.credential.acts_for_all() && !is_own {
+            let agent = name.and_then(|agent| agent.parse().ok());
+            match agent.map(|agent| self.store.agent(&agent)).transpose()?.flatten() {
+                Some(agent) => self.credential.check(&format!("agent {}", agent.id), agent.registered_by.as_ref())?,
+                None if id.as_str().starts_with("human:") => self.credential.check(&format!("cursor {id}"), None)?,
+                None => {}
+            }
         }
-        let agent = id.as_str().strip_prefix("agent:").and_then(|agent| agent.parse().ok());
-        let agent = agent.map(|agent| self.store.agent(&agent)).transpose()?.flatten();
-        match agent {
-            Some(agent) => self.credential.check(&format!("agent {}", agent.id), agent.registered_by.as_ref()),
-            None if id.as_str().starts_with("human:") => self.credential.check(&format!("cursor {id}"), None),
-            None => Ok(()),
+        match name {
+            Some(whose) if !(is_own && stream == Stream::Notifications) => Err(reserved(id, whose, stream)),
+            _ => Ok(()),
         }
     }
+}
+
+/// The refusal of a use of an agent's own cursor that would say what the agent has not read.
+pub(super) fn reserved(id: &CursorId, whose: &str, stream: Stream) -> Refusal {
+    let message = format!("cursor {id} says what {whose} itself has read of all its notifications");
+    Refusal::new(Code::CursorDiffers, message)
+        .hint(format!("callboard {stream} --cursor-id NAME, with a name of your own"))
 }
 
 impl Turn<'_> {
@@ -243,7 +257,7 @@ impl Turn<'_> {
     ) -> Result<Acknowledged, Refusal> {
         let own = self.look().own_cursor();
         let id = id.unwrap_or(&own);
-        self.look().check_cursor(id)?;
+        self.look().check_cursor(id, stream)?;
         let mut cursor = match self.store.cursor(id)? {
             Some(cursor) => cursor,
             None if *id == own && stream == Stream::Notifications => self.new_cursor(id, stream, "", 0),

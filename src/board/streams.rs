@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::history::{EventView, notice_view};
 use super::look::Look;
+use super::notices::reserved;
 use super::outlook::Outlook;
 use crate::domain::actor::Actor;
 use crate::domain::agent::{Agent, Role};
@@ -105,10 +106,14 @@ pub struct StreamPage {
     pub filter: String,
 }
 
+fn key_of(filter: &StreamFilter) -> String {
+    serde_json::to_string(filter).expect("words have a JSON form")
+}
+
 impl Reading {
     /// The filter in the form that only equal ones share.
     fn key(&self) -> String {
-        serde_json::to_string(&self.filter).expect("words have a JSON form")
+        key_of(&self.filter)
     }
 }
 
@@ -139,7 +144,13 @@ impl Look<'_> {
         let Some(id) = reading.cursor.clone().or_else(|| (reading.own && is_agent).then(|| self.own_cursor())) else {
             return Ok(None);
         };
-        self.check_cursor(&id)?;
+        self.check_cursor(&id, reading.stream)?;
+        if let Some(agent) = self.actor.agent_id().filter(|_| reading.cursor.is_some() && id == self.own_cursor()) {
+            let whole = StreamFilter { whose: Some(agent.to_string()), ..StreamFilter::default() };
+            if filter != key_of(&whole) {
+                return Err(reserved(&id, agent.as_str(), reading.stream));
+            }
+        }
         let kept = self.store.cursor(&id)?;
         if let Some(cursor) = kept.as_ref().filter(|cursor| !cursor.filter.is_empty()) {
             match cursor.refuse_other_filter(reading.stream, filter) {

@@ -6,16 +6,18 @@
 use super::look::Look;
 use super::turn::Turn;
 use super::views::{AttemptView, attempt_view};
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::id::Module;
 use crate::domain::lease::LeaseKind;
 use crate::domain::profile::Review;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scope;
 use crate::domain::submission::{
-    ChangedPaths, MAX_CHANGED_PATHS, Owner, SinceLast, Submission, SubmittedTree, SubmittedWork, WorkBase, owner_of,
+    ChangedPaths, MAX_CHANGED_PATHS, Owner, SinceLast, Submission, SubmittedTree, SubmittedWork, Tried, WorkBase,
+    began, owner_of,
 };
 use crate::domain::task::Task;
+use crate::domain::verdict::Decision;
 
 /// Maximum number of other tasks whose scopes are looked at.
 const MAX_OTHERS: usize = 500;
@@ -37,11 +39,26 @@ impl Look<'_> {
         let Some(lease) = self.store.lease(task.key, LeaseKind::Work)? else { return Ok(WorkBase::default()) };
         let attempts = self.store.attempts(task.key, MAX_ATTEMPTS_READ)?;
         let own = attempts.iter().find(|attempt| attempt.key == lease.attempt);
+        let first = self.first_of_work(&task, &attempts)?;
         let last = own.and_then(|own| submitted_before(&attempts, own.number));
         Ok(WorkBase {
-            claimed: own.and_then(|own| own.workspace.head.clone()),
+            claimed: first.and_then(|first| first.workspace.head.clone()),
             submitted: last.and_then(|last| last.submitted.as_ref()?.workspace.head.clone()),
         })
+    }
+
+    /// The attempt with which the work of the newest of these was begun.
+    fn first_of_work<'a>(&self, task: &Task, attempts: &'a [Attempt]) -> Result<Option<&'a Attempt>, Refusal> {
+        let verdicts = self.store.verdicts(task.key, MAX_ATTEMPTS_READ)?;
+        let sent_back = verdicts.iter().filter(|one| one.verdict == Decision::ChangesRequested);
+        let sent_back: Vec<u32> = sent_back.map(|one| one.attempt).collect();
+        let tried = attempts.iter().map(|attempt| Tried {
+            number: attempt.number,
+            workspace: &attempt.workspace,
+            is_submitted: attempt.ended.is_some_and(|(_, outcome)| outcome == Outcome::Finished),
+        });
+        let first = began(tried, &sent_back);
+        Ok(first.and_then(|first| attempts.iter().find(|attempt| attempt.number == first.number)))
     }
 
     /// What was submitted last.
@@ -79,7 +96,17 @@ impl Turn<'_> {
         work: SubmittedWork,
         review: Review,
     ) -> Result<(), Refusal> {
-        let since = attempt.started_at;
+        let attempts = self.store.attempts(task.key, MAX_ATTEMPTS_READ)?;
+        // The present one has ended already, and is none that was accepted.
+        let open: Vec<Attempt> = attempts
+            .iter()
+            .map(|one| if one.key == attempt.key { Attempt { ended: None, ..one.clone() } } else { one.clone() })
+            .collect();
+        let first = self.look().first_of_work(task, &open)?.cloned();
+        let (base, since) = first.map_or_else(
+            || (attempt.workspace.head.clone(), attempt.started_at),
+            |first| (first.workspace.head, first.started_at),
+        );
         let others = self.store.scopes_since(task.key, since, MAX_OTHERS)?;
         let scopes = Scopes { own: &task.owned_paths, others };
         let (own, unattributed) = match work.changed {
@@ -94,7 +121,8 @@ impl Turn<'_> {
                 if task.owned_paths.is_empty() && !own.is_empty() && self.store.was_worked_on_since(task.key, since)? {
                     let module = &task.module;
                     self.warn(format!(
-                        "{module} names no paths: all that was changed since the claim and is in no other task's paths counts as its own"
+                        "{module} names no paths: all that was changed since it was begun counts as its own, but for the paths of \
+                         tasks that were worked on meanwhile"
                     ));
                 }
                 (own, left)
@@ -102,7 +130,6 @@ impl Turn<'_> {
         };
         let SubmittedTree { dirty, uncommitted_paths, last_head, changed_since_last } = work.tree;
         let uncommitted_paths = scopes.not_of_others(uncommitted_paths);
-        let attempts = self.store.attempts(task.key, MAX_ATTEMPTS_READ)?;
         let last = submitted_before(&attempts, attempt.number).and_then(|last| {
             let before = last.submitted.as_ref()?;
             // Paths since another commit say nothing about this one.
@@ -113,7 +140,7 @@ impl Turn<'_> {
         attempt.changed_paths = own;
         attempt.changed_paths.truncate(MAX_CHANGED_PATHS);
         attempt.submitted = Some(Submission {
-            base: attempt.workspace.head.clone(),
+            base,
             workspace: self.workspace.clone(),
             // What others have not committed is not this work's.
             dirty: dirty.map(|_| !uncommitted_paths.is_empty()),
@@ -141,7 +168,7 @@ impl Turn<'_> {
             let end = if review == Review::Required { ", for the reviewer too" } else { "" };
             let left: Vec<&String> = left.iter().collect();
             self.warn(format!(
-                "changed since the claim, and in no task's paths: {}; listed apart as unattributed{end}",
+                "not in the paths of this task, or of one that was worked on meanwhile: {}; listed apart as unattributed{end}",
                 named(&left)
             ));
         }

@@ -194,7 +194,11 @@ impl<'a> Turn<'a> {
             let hint = format!("callboard next-action --agent-id {}", acting.agent.id);
             return Err(Refusal::new(Code::StaleLease, message).hint(hint).detail("holder", Value::Null));
         }
-        let refusal = nobody_holds(&task.module, kind, task.state);
+        let mut refusal = nobody_holds(&task.module, kind, task.state);
+        if let (TaskState::Review, Some(by)) = (task.state, &task.last_agent) {
+            refusal.message =
+                format!("{} was handed in by {by}: it is in review, and your lease of it has ended", task.module);
+        }
         // A window that was closed or reaped has to come aboard again before anything else.
         let is_gone = acting.session.is_none() && acting.candidates.is_empty();
         Err(if is_gone { refusal.hint(acting.agent.registration()) } else { refusal })

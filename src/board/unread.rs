@@ -86,7 +86,7 @@ impl LostLease {
 /// Messages that came while the agent worked.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UnreadMessages {
-    /// How many are urgent (priority 1) and unread.
+    /// How many are urgent (priority 0 or 1) and unread.
     pub count: usize,
     /// The newest of them.
     pub newest: EventView,
@@ -133,7 +133,7 @@ impl Look<'_> {
     fn unread_messages(&self, agent: &Agent, priority: u8, most: usize) -> Result<Vec<Notice>, Refusal> {
         let filter =
             NoticeFilter { kind: Some(EventKind::Message), priority: Some(priority), ..NoticeFilter::default() };
-        self.unread_notices(agent, &filter, most, |event| event.priority == priority)
+        self.unread_notices(agent, &filter, most, |_| true)
     }
 
     /// What was said to the agent, or asked, or happened to it: what no other action stands for.
@@ -160,7 +160,7 @@ impl Look<'_> {
             format!("{by} sent you a message of priority 0 that you have not read; nothing is claimed before");
         let caller = self.caller();
         Err(Refusal::new(Code::MessageUnread, message)
-            .hint(format!("callboard notifications{caller}, then callboard ack-notifications{caller}"))
+            .hint(format!("callboard notifications{caller}"))
             .detail("seq", first.event.seq)
             .detail("from", by))
     }

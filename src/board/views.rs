@@ -171,7 +171,7 @@ pub struct AttemptView {
     pub summary: Option<String>,
     /// What was changed.
     pub changed_paths: Vec<String>,
-    /// What was changed meanwhile and is in no task's paths: the work of this attempt, or of somebody without a task.
+    /// What is changed and not in the paths of this task, or of one that was worked on meanwhile: whose it is, nobody said.
     #[serde(default)]
     pub unattributed_paths: Vec<String>,
     /// Where the work lies: where it was submitted, else where it was claimed.

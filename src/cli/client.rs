@@ -16,9 +16,11 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use super::proven::{self, Credential, Unproven};
 use crate::app::{App, Settings};
 use crate::board::mutation::Refused;
+use crate::domain::attempt::Outcome;
 use crate::domain::id::{HostId, Module};
 use crate::domain::refusal::{Code, Refusal};
-use crate::domain::submission::WorkBase;
+use crate::domain::submission::{Tried, WorkBase, began};
+use crate::domain::verdict::Decision;
 use crate::ops::call::{Caller, Shared as _};
 use crate::ops::status::History;
 use crate::ops::surroundings::Surroundings;
@@ -359,11 +361,20 @@ impl Surroundings for Client<'_> {
     fn work_base(&self, caller: &Caller, module: &Module) -> WorkBase {
         let history = serde_json::from_value::<History>(json!({"module": module, "limit": ATTEMPTS_ASKED}));
         let done = history.ok().and_then(|history| self.run(&history, caller).ok());
-        let mut attempts = done.map(|done| done.reply.attempts).unwrap_or_default().into_iter();
-        let Some(own) = attempts.next().filter(|attempt| attempt.ended_at.is_none()) else {
+        let Some(seen) = done.map(|done| done.reply) else { return WorkBase::default() };
+        let (attempts, verdicts) = (seen.attempts, seen.verdicts);
+        if attempts.first().is_none_or(|attempt| attempt.ended_at.is_some()) {
             return WorkBase::default();
-        };
-        WorkBase { claimed: own.workspace.head, submitted: attempts.find_map(|attempt| attempt.submitted?.head) }
+        }
+        let sent_back = verdicts.iter().filter(|one| one.verdict == Decision::ChangesRequested);
+        let sent_back: Vec<u32> = sent_back.map(|one| one.attempt).collect();
+        let tried = attempts.iter().map(|attempt| Tried {
+            number: attempt.attempt,
+            workspace: &attempt.workspace,
+            is_submitted: attempt.outcome == Some(Outcome::Finished),
+        });
+        let claimed = began(tried, &sent_back).and_then(|first| first.workspace.head.clone());
+        WorkBase { claimed, submitted: attempts.into_iter().skip(1).find_map(|attempt| attempt.submitted?.head) }
     }
 }
 

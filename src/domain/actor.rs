@@ -78,6 +78,16 @@ impl Acting {
 
     /// What an agent with several live sessions is told that named none.
     pub fn several_sessions(&self) -> String {
+        if let [only] = self.candidates.as_slice() {
+            return format!(
+                "window {} on {} of agent {} was resumed at {}. It names its session with every command, because whoever had \
+                 it before may still be at work",
+                only.window,
+                only.host_shown(),
+                self.agent.id,
+                only.started_at
+            );
+        }
         let mut windows: Vec<&Session> = self.candidates.iter().collect();
         windows.sort_by_key(|session| session.started_at);
         let newest =

@@ -194,8 +194,10 @@ impl Lease {
 
 /// The refusal of a caller that means a lease which nobody holds.
 pub fn nobody_holds(module: &Module, kind: LeaseKind, state: TaskState) -> Refusal {
-    Refusal::new(Code::StaleLease, format!("nobody holds the {kind} lease of {module} now: it is {state}"))
-        .hint(format!("callboard show {module}"))
+    // What nobody has can be had again, and what was done in it is not lost.
+    let command = if state == TaskState::Open { "claim" } else { "show" };
+    Refusal::new(Code::StaleLease, format!("nobody holds the {kind} lease of {module} now; the task is {state}"))
+        .hint(format!("callboard {command} {module}"))
         .detail("holder", serde_json::Value::Null)
 }
 

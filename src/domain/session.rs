@@ -67,6 +67,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// True when another session took its window over while it was in use: whoever had it may still be at work.
+    pub fn was_taken_over(&self) -> bool {
+        self.ended
+            .is_some_and(|(at, ending)| ending == Ending::Replaced && at.since(self.seen_at) < IN_USE_SECONDS * 1000)
+    }
+
     /// Its host for people: what its machine is called, else the host's id.
     pub fn host_shown(&self) -> String {
         self.workspace.host.as_ref().map_or_else(|| self.host.clone(), ToString::to_string)

@@ -13,10 +13,40 @@ pub const MAX_CHANGED_PATHS: usize = 500;
 /// The commits that changes are measured from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkBase {
-    /// The commit that was checked out when the present holder's claim was granted.
+    /// The commit that was checked out when the work was begun: see [`began`].
     pub claimed: Option<CommitId>,
     /// The commit that was submitted last, for a rework.
     pub submitted: Option<CommitId>,
+}
+
+/// An attempt, as far as it decides where the work began.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried<'a> {
+    /// 1 for the first try of the task.
+    pub number: u32,
+    /// Where it was claimed.
+    pub workspace: &'a Workspace,
+    /// True when it was submitted.
+    pub is_submitted: bool,
+}
+
+/// The attempt with which the work was begun that is submitted with the newest one. `attempts` come newest first; `sent_back`
+/// are those of which a reviewer wanted more.
+///
+/// What was interrupted by a question, a pause, a hand-over, a loss or a review goes on in the next attempt, in the same
+/// checkout; what was accepted is other work.
+pub fn began<'a>(attempts: impl IntoIterator<Item = Tried<'a>>, sent_back: &[u32]) -> Option<Tried<'a>> {
+    let place = |one: &Tried<'a>| (one.workspace.host.as_ref(), one.workspace.path.as_ref());
+    let mut attempts = attempts.into_iter();
+    let mut first = attempts.next()?;
+    for one in attempts {
+        let is_other_work = one.is_submitted && !sent_back.contains(&one.number);
+        if is_other_work || place(&one) != place(&first) || one.workspace.head.is_none() {
+            break;
+        }
+        first = one;
+    }
+    Some(first)
 }
 
 /// What git says of the checkout that work is submitted from. Over a connection it is the client's claim.
@@ -63,7 +93,7 @@ pub struct SubmittedWork {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Submission {
-    /// The commit that was checked out when the claim was granted.
+    /// The commit that was checked out when the work was begun.
     pub base: Option<CommitId>,
     /// Where it lies: directory, branch and the commit that was submitted.
     pub workspace: Workspace,
@@ -117,6 +147,28 @@ pub fn owner_of(path: &str, own: &[Scope], others: &[Scope]) -> Owner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_begins_with_the_first_attempt_of_it_in_the_same_checkout() {
+        let at = |path: &str, head: &str| Workspace {
+            path: Some(path.parse().expect("a path")),
+            head: Some(head.repeat(40).parse().expect("a commit")),
+            ..Workspace::default()
+        };
+        let places = [at("/one", "a"), at("/one", "b"), at("/one", "c"), at("/two", "d")];
+        let tried = |number: u32, place: usize, is_submitted| Tried { number, workspace: &places[place], is_submitted };
+        let begins = |newest_first: &[Tried<'_>], sent_back: &[u32]| {
+            began(newest_first.iter().copied(), sent_back).map(|one| one.number)
+        };
+        assert_eq!(begins(&[], &[]), None);
+        let interrupted = [tried(3, 2, false), tried(2, 1, false), tried(1, 0, false)];
+        assert_eq!(begins(&interrupted, &[]), Some(1));
+        let reworked = [tried(3, 2, false), tried(2, 1, true), tried(1, 0, false)];
+        assert_eq!(begins(&reworked, &[2]), Some(1), "a reviewer wanted more of the same work");
+        assert_eq!(begins(&reworked, &[]), Some(3), "it was accepted, and opened again");
+        let elsewhere = [tried(3, 2, false), tried(2, 3, false), tried(1, 0, false)];
+        assert_eq!(begins(&elsewhere, &[]), Some(3), "another checkout has another history");
+    }
 
     #[test]
     fn a_path_is_its_own_tasks_first_then_another_ones_then_nobodys() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rmcp::ServiceExt as _;
+use rmcp::service::ServerInitializeError;
 use rmcp::transport::stdio;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +56,12 @@ pub fn serve(app: &App, options: &Options) -> Result<(), Refused> {
         let client = Client::new(&house, Connection::Process, Some(guest));
         let presence = Arc::clone(&client.presence);
         let served = async {
-            let running = client.serve(stdio()).await.map_err(|error| failed(&error))?;
+            let running = match client.serve(stdio()).await {
+                Ok(running) => running,
+                // A client that has left before it said who it is wanted nothing.
+                Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+                Err(error) => return Err(failed(&error)),
+            };
             // The client has left, or nothing is heard of it any more.
             let _ = running.waiting().await;
             Ok(())

@@ -27,9 +27,9 @@ const MAX_FOUND_PATHS: usize = 1_000;
 /// Hand a task in: to review where one is due, else it is done.
 ///
 /// Needs the lease token or an explicit session id. What is submitted is recorded as git says in the working directory: branch,
-/// commit, what is not committed, and what changed since the claim. Of that, paths of other tasks that were worked on
-/// meanwhile are left to them, and what is in no task's paths is listed apart as unattributed; a task without paths owns
-/// everything else. With --changed-path the paths are as named.
+/// commit, what is not committed, and what changed since the work was begun, in this attempt or one before. Of that, paths of
+/// other tasks that were worked on meanwhile are left to them, and what is in no paths of either is listed apart as
+/// unattributed; a task without paths owns everything else. With --changed-path the paths are as named.
 #[derive(Debug, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finish {

@@ -20,6 +20,8 @@ pub enum Belongs {
     File,
     /// A file that is replaced as a whole: whatever has its name goes with the next write, unless it is a directory.
     Page,
+    /// A file that other programs read or copy too: a second name of it is no obstacle.
+    Data,
     /// A directory.
     Directory,
 }
@@ -30,6 +32,7 @@ pub fn in_the_way(path: &Path, belongs: Belongs) -> Option<FileKind> {
     let fits = match belongs {
         Belongs::File => kind == FileKind::File,
         Belongs::Page => kind != FileKind::Directory,
+        Belongs::Data => matches!(kind, FileKind::File | FileKind::SecondName),
         Belongs::Directory => kind == FileKind::Directory,
     };
     (!fits).then_some(kind)

@@ -141,6 +141,7 @@ fn sessions(store: &mut dyn Store) {
     read(store, |t| {
         assert_eq!(t.session(&parse("s-1"))?.as_ref(), Some(&old));
         assert_eq!(t.window(&parse("ann"), "h", &parse("main"))?.as_ref(), Some(&live), "the newest of a window");
+        assert_eq!((t.session_before(&live)?.as_ref(), t.session_before(&other)?), (Some(&old), None));
         assert_eq!(t.sessions(SessionsOf::Live, 9)?, [live.clone(), other.clone()], "last heard of first");
         assert_eq!(t.sessions(SessionsOf::Live, 1)?, std::slice::from_ref(&live));
         assert_eq!(t.sessions(SessionsOf::Ended, 9)?, std::slice::from_ref(&old));

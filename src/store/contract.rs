@@ -119,6 +119,8 @@ pub trait Sessions {
     fn session(&self, id: &SessionId) -> Kept<Option<Session>>;
     /// The newest session of a window, ended or not.
     fn window(&self, agent: &AgentId, host: &str, window: &WindowId) -> Kept<Option<Session>>;
+    /// The session before this one in the same window.
+    fn session_before(&self, session: &Session) -> Kept<Option<Session>>;
     /// Inserts or replaces a session. Two live ones in one window are an error.
     fn put_session(&mut self, session: &Session) -> Kept<()>;
     /// Sessions, in the order that `which` names.

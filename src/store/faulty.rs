@@ -159,6 +159,7 @@ pass_on! {
     Sessions {
         look session(id: &SessionId) -> Option<Session>;
         look window(agent: &AgentId, host: &str, window: &WindowId) -> Option<Session>;
+        look session_before(session: &Session) -> Option<Session>;
         change put_session(session: &Session) -> ();
         look sessions(which: SessionsOf<'_>, limit: usize) -> Vec<Session>;
         look live_session_count() -> u64;

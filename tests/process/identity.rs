@@ -51,6 +51,28 @@ fn a_stale_window_is_handed_nothing_of_its_successor() {
 }
 
 #[test]
+fn after_a_window_was_taken_over_nobody_acts_in_it_who_does_not_name_its_session() {
+    let project = Project::new();
+    project.ok(&["add-task", "a", "--title", "A"]);
+    project.ok(&["init-agent", "--thread-key", "same"]);
+    project.ok(&["claim-next", "--agent-id", "same"]);
+    let second = project.json(&["init-agent", "--thread-key", "same", "--resume"]);
+    let (session, token) = (text(&second, "session_id"), text(&second["resumed"][0], "token"));
+    for command in ["claim-next", "next-action"] {
+        let run = project.run(&[command, "--agent-id", "same", "--json"]);
+        assert_eq!((run.code, run.refusal().as_str()), (4, "session_required"), "{run:?}");
+        assert!(!run.out.contains(session) && !run.out.contains(token), "{run:?}");
+    }
+    let next = text(&second, "next_command");
+    assert!(next.ends_with(&format!("--session-id {session}")), "{next}");
+    assert_eq!(text(&follow(&project, next).json()["lease"], "token"), token);
+    project.ok(&["claim-next", "--agent-id", "same", "--session-id", session]);
+    project.ok(&["close-session", "--session-id", session]);
+    project.ok(&["init-agent", "--thread-key", "same"]);
+    project.ok(&["claim-next", "--agent-id", "same"]);
+}
+
+#[test]
 fn a_window_in_use_is_taken_over_only_by_whoever_says_that_it_is_that_window() {
     let project = Project::new();
     project.ok(&["add-task", "a", "--title", "A"]);

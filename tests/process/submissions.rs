@@ -95,7 +95,7 @@ fn the_reviewer_is_told_the_commit_that_was_submitted_and_a_rework_what_is_new()
         finish(&project, "a", "ann", again["lease"]["token"].as_str().unwrap());
         let claimed = project.json(&["claim-review-next", "--agent-id", "rita"]);
         let submitted = &claimed["submission"]["submitted"];
-        assert_eq!((&submitted["head"], &submitted["base"]), (&json!(mended), &json!(first)), "{claimed}");
+        assert_eq!((&submitted["head"], &submitted["base"]), (&json!(mended), &json!(base)), "{claimed}");
         let since = json!({"attempt": 1, "head": first, "dirty": false, "paths": ["a/three", "a/two"]});
         assert_eq!(submitted["since_last"], since, "{claimed}");
         assert_eq!((&submitted["dirty"], &submitted["uncommitted_paths"]), (&json!(true), &json!(["a/three"])));
@@ -120,7 +120,9 @@ fn two_workers_in_one_checkout_answer_for_their_own_paths() {
         assert_eq!(submission["changed_paths"], json!(["a/f", "a/mine"]), "{finished}");
         assert_eq!(submission["unattributed_paths"], json!(["c"]));
         assert_eq!(submission["submitted"]["uncommitted_paths"], json!(["a/f", "c"]));
-        let warned = format!("changed since the claim, and in no task's paths: c; listed apart as unattributed{end}");
+        let warned = format!(
+            "not in the paths of this task, or of one that was worked on meanwhile: c; listed apart as unattributed{end}"
+        );
         assert!(warnings(&finished).contains(&format!("\"{warned}\"")), "{finished}");
         // The other one has ended meanwhile, and its paths are its own all the same.
         let ended = finish(&project, "b", "ben", &ben);
@@ -282,4 +284,36 @@ fn a_task_that_nobody_claimed_has_no_work_to_hand_over() {
     assert!(message.starts_with("ann left a handoff of b: read "), "nobody took anything over: {message}");
     project.ok(&["ack-handoff", "b", "--agent-id", "ben"]);
     project.ok(&line);
+}
+
+#[test]
+fn work_that_was_interrupted_is_submitted_whole() {
+    for project in [shared_checkout("required"), shared_checkout("required").served()] {
+        let base = head(&project);
+        let token = claim(&project, "a", "ann");
+        commit(&project, &["a/first"]);
+        let line = ["ask", "--module", "a", "--agent-id", "ann", "--lease-token", &token, "--question", "which?"];
+        let asked = project.json(&line);
+        let question = asked["question"]["question_id"].as_str().unwrap();
+        project.ok(&["answer", question, "--text", "that", "--as-human"]);
+        let token = claim(&project, "a", "ann");
+        commit(&project, &["a/second"]);
+        project.ok(&["release", "a", "--agent-id", "ann", "--lease-token", &token, "--reason", "no time"]);
+        let token = claim(&project, "a", "ben");
+        commit(&project, &["a/third"]);
+        let submitted = finish(&project, "a", "ben", &token)["submission"].clone();
+        assert_eq!(submitted["submitted"]["base"], json!(base), "{submitted}");
+        assert_eq!(submitted["changed_paths"], json!(["a/first", "a/second", "a/third"]), "{submitted}");
+        // What is new after a review is told beside the whole, not instead of it.
+        let review = project.json(&["claim-review-next", "--agent-id", "rita"]);
+        let review = review["lease"]["token"].as_str().unwrap();
+        let back = ["request-changes", "a", "--agent-id", "rita", "--lease-token", review, "--notes", "a fourth"];
+        project.ok(&back);
+        let token = claim(&project, "a", "ben");
+        commit(&project, &["a/fourth"]);
+        let again = finish(&project, "a", "ben", &token)["submission"].clone();
+        assert_eq!(again["submitted"]["base"], json!(base), "{again}");
+        assert_eq!(again["changed_paths"].as_array().unwrap().len(), 4, "{again}");
+        assert_eq!(again["submitted"]["since_last"]["paths"], json!(["a/fourth"]), "{again}");
+    }
 }

@@ -78,13 +78,14 @@ fn a_message_of_priority_0_stops_new_work_until_it_was_read() {
     project.ok(&["notify", "--target", "agent:ann", "--message", "STOP", "--priority", "0"]);
     for command in ["claim-next", "claim-review-next"] {
         let refused = project.refused(&[command, "--agent-id", "ann", "--watch-seconds", "300"], 4, "message_unread");
-        assert!(words(&refused["error"]["hint"]).contains("callboard notifications --agent-id ann"), "{refused}");
+        assert_eq!(words(&refused["error"]["hint"]), "callboard notifications --agent-id ann", "{refused}");
     }
     assert_eq!(project.count("SELECT count(*) FROM leases"), 0);
     project.ok(&["claim-next", "--agent-id", "ben"]);
     let read = project.json(&["notifications", "--agent-id", "ann"]);
     assert_eq!(words(&read["notifications"][0]["data"]["message"]), "STOP");
     project.refused(&["claim-next", "--agent-id", "ann"], 4, "message_unread");
+    assert_eq!(words(&read["ack_command"]), "callboard ack-notifications --agent-id ann");
     project.ok(&["ack-notifications", "--agent-id", "ann"]);
     project.ok(&["claim-next", "--agent-id", "ann"]);
 }
@@ -140,6 +141,25 @@ fn what_an_agent_has_been_given_it_can_acknowledge_without_a_number() {
     let unresolved = project.json(&["notifications", "--agent-id", "ann", "--since", "0"]);
     assert_eq!(unresolved["notifications"].as_array().unwrap().len(), 1, "ben has not read what is for all workers");
     assert_eq!(project.count("SELECT count(*) FROM cursors WHERE id = 'agent:ben'"), 0);
+}
+
+#[test]
+fn the_cursor_of_an_agent_is_read_by_nobody_else_and_with_no_filter() {
+    let project = board();
+    for line in [
+        "notifications --agent-id ben --cursor-id agent:ann",
+        "notifications --cursor-id agent:ann",
+        "notifications --agent-id ann --cursor-id agent:ann --kind message",
+        "events --agent-id ann --cursor-id agent:ann",
+        "ack-notifications --agent-id ben --cursor-id agent:ann --up-to 1",
+        "ack-events --cursor-id agent:ann",
+    ] {
+        project.refused(&line.split(' ').collect::<Vec<_>>(), 4, "cursor_differs");
+    }
+    project.ok(&["notify", "--target", "agent:ann", "--message", "STOP", "--priority", "0"]);
+    project.ok(&["notifications", "--agent-id", "ann", "--cursor-id", "agent:ann"]);
+    project.ok(&["ack-notifications", "--agent-id", "ann"]);
+    project.ok(&["claim-next", "--agent-id", "ann"]);
 }
 
 #[test]

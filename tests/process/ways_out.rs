@@ -58,6 +58,25 @@ fn a_page_that_was_edited_stays_so_until_a_repair_and_not_after_it() {
 }
 
 #[test]
+fn what_is_in_place_of_the_database_or_of_what_git_reads_is_moved_aside() {
+    let whole = at_work();
+    let copy = whole.root.join("copy.db");
+    whole.ok(&["backup", copy.to_str().unwrap()]);
+    for name in ["coordination.db", "coordination.db-journal", "coordination.db-wal", ".gitignore"] {
+        for make in ["mkdir", "mkfifo", "ln -s /nowhere"] {
+            let project = whole.copy();
+            let path = project.plan(name);
+            let _ = std::fs::remove_file(&path);
+            let mut words = make.split(' ');
+            let mut command = std::process::Command::new(words.next().unwrap());
+            assert!(command.args(words).arg(&path).status().unwrap().success());
+            repaired(&project);
+            assert!(project.ok(&["tasks"]).contains("t3"), "{make} {name}");
+        }
+    }
+}
+
+#[test]
 fn a_directory_in_place_of_a_page_keeps_no_other_page_and_a_repair_moves_it() {
     let whole = at_work();
     for blocked in PAGES.iter().chain(&[".callboard/projected", "handoffs/t1.handoff.md"]) {

@@ -37,7 +37,7 @@ function attempt(one) {
     one.summary ? make("div", {}, one.summary) : null,
     one.submitted?.head ? make("div", { class: "quiet" }, `${one.submitted.branch ?? "no branch"} at ${one.submitted.head.slice(0, 12)}${one.submitted.dirty ? ", not all committed" : ""}`) : null,
     one.changed_paths.length ? make("div", { class: "quiet" }, one.changed_paths.join(", ")) : null,
-    one.unattributed_paths?.length ? make("div", { class: "quiet" }, `In no task's paths: ${one.unattributed_paths.join(", ")}`) : null,
+    one.unattributed_paths?.length ? make("div", { class: "quiet" }, `In the paths of nobody who worked: ${one.unattributed_paths.join(", ")}`) : null,
   );
 }
 

@@ -16,3 +16,6 @@ ALTER TABLE notifications ADD COLUMN data TEXT NOT NULL DEFAULT '{}';
 UPDATE notifications SET (at, source, actor, session, board_revision, priority, data) =
     (SELECT e.at, e.source, e.actor, e.session, e.board_revision, e.priority, e.data FROM events e WHERE e.seq = notifications.seq)
     WHERE seq IN (SELECT seq FROM events);
+
+-- The session before one in the same window.
+CREATE INDEX sessions_by_window ON sessions (agent, host, window, epoch);

@@ -16,6 +16,10 @@ const BY_ID: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at,
 const WINDOW: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
      registered_by FROM sessions WHERE agent = ?1 AND host = ?2 AND window = ?3 ORDER BY epoch DESC LIMIT 1";
 
+const BEFORE: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
+     registered_by FROM sessions INDEXED BY sessions_by_window \
+     WHERE agent = ?1 AND host = ?2 AND window = ?3 AND epoch < ?4 ORDER BY epoch DESC LIMIT 1";
+
 const LIVE: &str = "SELECT id, agent, host, window, epoch, started_at, seen_at, ended_at, ending, workspace, confirmed, \
      registered_by FROM sessions WHERE ended_at IS NULL ORDER BY seen_at DESC, id LIMIT ?1";
 
@@ -58,6 +62,10 @@ impl Sessions for SqliteTransaction<'_> {
 
     fn window(&self, agent: &AgentId, host: &str, window: &WindowId) -> Kept<Option<Session>> {
         self.one(WINDOW, params![agent.as_str(), host, window.as_str()], session)
+    }
+
+    fn session_before(&self, of: &Session) -> Kept<Option<Session>> {
+        self.one(BEFORE, params![of.agent.as_str(), of.host, of.window.as_str(), number(of.epoch)], session)
     }
 
     fn put_session(&mut self, session: &Session) -> Kept<()> {
