@@ -100,8 +100,7 @@ impl Turn<'_> {
         if beat.progress.is_some() || beat.percent.is_some() {
             self.note_progress(&lease, beat)?;
         }
-        let stopped = self.look().refuse_unread(&self.actor.acting()?.agent);
-        if let Err(Refusal { message, hint: Some(command), .. }) = stopped {
+        if let Some(Refusal { message, hint: Some(command), .. }) = self.look().stop(&self.actor.acting()?.agent)? {
             self.warn(format!("{message}: {command}"));
         }
         Ok((self.reload(task.key)?, lease))

@@ -51,6 +51,18 @@ fn a_review_behind_hundreds_of_ones_own_is_found_and_the_most_urgent_is_first() 
 }
 
 #[test]
+fn an_urgent_message_behind_hundreds_is_on_the_pages() {
+    let stage = Stage::new(Profile::Balanced);
+    for n in 0..MANY {
+        stage.act(&person(), |turn| turn.send_message(parse("humans"), &format!("{n}"), 2).map(drop)).expect("said");
+    }
+    stage.act(&person(), |turn| turn.send_message(parse("humans"), "fire", 0).map(drop)).expect("said");
+    let picture = stage.look(&person(), |look| look.picture_now());
+    assert_eq!(picture.notifications[0].data["message"], "fire");
+    assert_eq!(picture.notifications[1].data["message"], "0", "of equals the oldest first");
+}
+
+#[test]
 fn a_pause_behind_many_questions_is_told_to_a_planner() {
     let stage = Stage::new(Profile::Balanced);
     let ann = stage.register(registration("ann", "main")).1;

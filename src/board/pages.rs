@@ -23,7 +23,7 @@ use crate::domain::session::{Session, SessionStatus};
 use crate::domain::task::{Task, TaskState};
 use crate::domain::text;
 use crate::domain::time::Millis;
-use crate::store::contract::{LeasesOf, NoticeFilter, OfferPlace, Offers, SessionsOf, TaskFilter};
+use crate::store::contract::{LeasesOf, OfferPlace, Offers, SessionsOf, TaskFilter};
 
 /// How many rows a section of a page has.
 pub const ROWS: usize = 20;
@@ -318,15 +318,12 @@ impl Look<'_> {
         }
     }
 
-    /// The oldest notices that call somebody, most urgent first.
+    /// The notices that call somebody, most urgent first.
     fn calls(&self) -> Result<Vec<EventView>, Refusal> {
         if self.board.pending.notifications == 0 {
             return Ok(Vec::new());
         }
-        let filter = NoticeFilter { unresolved: true, ..NoticeFilter::default() };
-        let mut found = self.store.notices(&filter, 0, ROSTER_ROWS)?;
-        found.sort_by_key(|notice| (notice.event.priority, notice.event.seq));
-        Ok(found.into_iter().map(notice_view).collect())
+        Ok(self.store.urgent_notices(ROSTER_ROWS)?.into_iter().map(notice_view).collect())
     }
 
     /// How many tasks there are in each state, and in all.

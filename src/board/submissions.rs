@@ -128,6 +128,12 @@ impl Turn<'_> {
                 (own, left)
             }
         };
+        if self.workspace.head.is_none() && attempt.workspace.head.is_some() {
+            let place = attempt.workspace.path.as_ref().map(|path| format!(": {path}")).unwrap_or_default();
+            self.warn(format!(
+                "nothing of git was recorded, because this was not run where the task was claimed{place}"
+            ));
+        }
         let SubmittedTree { dirty, uncommitted_paths, last_head, changed_since_last } = work.tree;
         let uncommitted_paths = scopes.not_of_others(uncommitted_paths);
         let last = submitted_before(&attempts, attempt.number).and_then(|last| {

@@ -152,17 +152,23 @@ impl Look<'_> {
         Ok(!self.unread_messages(agent, STOPS, 1)?.is_empty())
     }
 
-    /// Refuses new work with `message_unread` while a message of priority 0 is unread.
-    pub(super) fn refuse_unread(&self, agent: &Agent) -> Result<(), Refusal> {
-        let Some(first) = self.unread_messages(agent, STOPS, 1)?.pop() else { return Ok(()) };
+    /// The refusal of new work while a message of priority 0 is unread.
+    pub(super) fn stop(&self, agent: &Agent) -> Result<Option<Refusal>, Refusal> {
+        let Some(first) = self.unread_messages(agent, STOPS, 1)?.pop() else { return Ok(None) };
         let by = first.event.actor.as_deref().unwrap_or("somebody");
         let message =
             format!("{by} sent you a message of priority 0 that you have not read; nothing is claimed before");
-        let caller = self.caller();
-        Err(Refusal::new(Code::MessageUnread, message)
-            .hint(format!("callboard notifications{caller}"))
-            .detail("seq", first.event.seq)
-            .detail("from", by))
+        Ok(Some(
+            Refusal::new(Code::MessageUnread, message)
+                .hint(format!("callboard notifications{}", self.caller()))
+                .detail("seq", first.event.seq)
+                .detail("from", by),
+        ))
+    }
+
+    /// Refuses new work with `message_unread` while a message of priority 0 is unread.
+    pub(super) fn refuse_unread(&self, agent: &Agent) -> Result<(), Refusal> {
+        self.stop(agent)?.map_or(Ok(()), Err)
     }
 
     /// Urgent messages for the acting agent that new work does not wait for.

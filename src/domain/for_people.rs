@@ -26,7 +26,8 @@ const COMMANDS: [(&str, &str); 8] = [
     ("confirm-task", TELL),
     ("lease-reclaim", TELL),
     ("reopen-task", TELL),
-    ("restore", TELL),
+    // The board that would tell them is what is lost.
+    ("restore", "tell a person"),
 ];
 
 /// What stands in the place of this command for an agent; none where the agent may run it.
@@ -73,10 +74,7 @@ mod tests {
             ("callboard reopen-task a --reason TEXT --as-human", TELL),
             ("callboard lease-reclaim a --force --reason TEXT", TELL),
             ("callboard preflight --as-human", TELL),
-            (
-                "callboard restore FILE, or callboard validate --repair",
-                "callboard notify --target humans --message TEXT, or callboard validate --repair",
-            ),
+            ("callboard restore FILE, or callboard validate --repair", "tell a person, or callboard validate --repair"),
         ] {
             assert_eq!(for_agent(text), read);
             assert!(needs_person(text) && !needs_person(&for_agent(text)), "{text}");

@@ -15,7 +15,7 @@ pub struct Since(Place);
 
 /// How a place is written in JSON.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a place is a number, or GENERATION:NUMBER as next_since says")]
 enum PlaceForm {
     Number(u64),
     Text(String),

@@ -360,6 +360,8 @@ pub struct NoticeFilter {
 pub trait Notices {
     /// Notices after this number, in order.
     fn notices(&self, filter: &NoticeFilter, after: u64, limit: usize) -> Kept<Vec<Notice>>;
+    /// What is unresolved, most urgent first, then in order.
+    fn urgent_notices(&self, limit: usize) -> Kept<Vec<Notice>>;
     /// The audiences that begin with this text and ever had a notice that is kept, each once, by name.
     fn audiences(&self, prefix: &str, limit: usize) -> Kept<Vec<Audience>>;
     /// The number and kind of what is unresolved about a task, in order.

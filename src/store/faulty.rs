@@ -215,6 +215,7 @@ pass_on! {
     }
     Notices {
         look notices(filter: &NoticeFilter, after: u64, limit: usize) -> Vec<Notice>;
+        look urgent_notices(limit: usize) -> Vec<Notice>;
         look audiences(prefix: &str, limit: usize) -> Vec<Audience>;
         look unresolved_about(module: &Module, limit: usize) -> Vec<(u64, EventKind)>;
         change resolve(seq: u64, resolved: Resolved) -> bool;

@@ -19,3 +19,6 @@ UPDATE notifications SET (at, source, actor, session, board_revision, priority, 
 
 -- The session before one in the same window.
 CREATE INDEX sessions_by_window ON sessions (agent, host, window, epoch);
+
+-- Pages show what is most urgent first, however much is open.
+CREATE INDEX open_by_priority ON notifications (priority, seq) WHERE resolved_at IS NULL;

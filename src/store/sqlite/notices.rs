@@ -85,6 +85,10 @@ const UNRESOLVED_OF_AUDIENCE: &str = list!(
     "notifications n INDEXED BY open_by_audience WHERE n.resolved_at IS NULL AND n.audience = ?8 AND n.seq > ?1"
 );
 
+const URGENT: &str = "SELECT seq, at, kind, source, module, actor, session, board_revision, audience, priority, data, \
+     resolved_at, resolved_by, resolution FROM notifications INDEXED BY open_by_priority \
+     WHERE resolved_at IS NULL ORDER BY priority, seq LIMIT ?1";
+
 /// One audience at a time: there are few, and many notices of each.
 const NEXT_AUDIENCE: &str = "SELECT audience FROM notifications INDEXED BY notifications_by_audience \
      WHERE audience > ?1 ORDER BY audience LIMIT 1";
@@ -152,6 +156,10 @@ impl Notices for SqliteTransaction<'_> {
         found.sort_by_key(|notice| notice.event.seq);
         found.truncate(most);
         Ok(found)
+    }
+
+    fn urgent_notices(&self, most: usize) -> Kept<Vec<Notice>> {
+        self.all(URGENT, [limit(most)], notice)
     }
 
     fn audiences(&self, prefix: &str, most: usize) -> Kept<Vec<Audience>> {
