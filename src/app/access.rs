@@ -282,18 +282,26 @@ impl App {
             let place = Place::open(project, &self.settings)?;
             let held = locks::lock(&place, share, host, &self.settings, deadline)?;
             if place.is_current()? {
+                self.forget_cached(&place, &held)?;
                 return Ok((place, held));
             }
         }
         Err(Refusal::new(Code::WrongPlace, "the place file of the board changes again and again"))
     }
 
+    /// Has a mount forget what it keeps of the database: SQLite takes one that is longer than the system says for damaged, and
+    /// a journal that a dead holder left must not look empty.
+    fn forget_cached(&self, place: &Place, held: &Held) -> Result<(), Refusal> {
+        if held.fence().is_some() && place.is_mounted(&self.settings)? {
+            file::forget_cached(&place.database());
+            file::forget_cached(&journal(place));
+        }
+        Ok(())
+    }
+
     /// The same for a look. After a crash the journal must be rolled back, which readers cannot do side by side.
     pub(super) fn locked_to_read(&self, host: &Host) -> Result<(Place, Held), Refusal> {
         let (place, held) = self.locked(Share::Readers, host)?;
-        if held.fence().is_some() && place.is_mounted(&self.settings)? {
-            file::forget_cached(&journal(&place));
-        }
         if std::fs::metadata(journal(&place)).is_ok_and(|meta| meta.len() > 0) {
             drop(held);
             return self.locked(Share::Writer, host);
@@ -305,12 +313,6 @@ impl App {
     pub(super) fn store(&self, place: &Place, held: &Held) -> Result<SqliteStore, Refusal> {
         let path = place.database();
         let options = self.open_options(place);
-        if held.fence().is_some() && place.is_mounted(&self.settings)? {
-            // SQLite takes a database that is longer than the system says for damaged, and a journal that a dead holder left
-            // must not look empty.
-            file::forget_cached(&path);
-            file::forget_cached(&journal(place));
-        }
         if held.fence().is_some() && is_wal(&path) {
             let message = format!("{} has a write-ahead log, which shared storage breaks", path.display());
             return Err(Refusal::new(Code::WrongPlace, message).hint(

@@ -146,7 +146,7 @@ impl Look<'_> {
         if let Some(read) = self.read_of_lost(&unread)? {
             return Ok(Answer::done(read));
         }
-        if self.is_stopped(agent)?
+        if self.stop(agent)?.is_some()
             && let Some(read) = self.read(&unread, Urgent::Or)
         {
             return Ok(Answer::done(read));

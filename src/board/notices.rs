@@ -74,11 +74,6 @@ impl Look<'_> {
         Ok(found)
     }
 
-    /// The cursor of this name.
-    pub fn cursor(&self, id: &CursorId) -> Result<Option<Cursor>, Refusal> {
-        Ok(self.store.cursor(id)?)
-    }
-
     /// The cursor that is the actor's own.
     pub fn own_cursor(&self) -> CursorId {
         let name = match &self.actor {

@@ -63,7 +63,7 @@ impl Look<'_> {
         let (agent, _) = self.actor.window()?;
         let found = self.board.counts.is_complete()
             || self.is_at_limit(agent)?
-            || self.is_stopped(agent)?
+            || self.stop(agent)?.is_some()
             || !self.claimable(agent, only, 1)?.is_empty();
         let topics = [self.offer_topics(only), agent_topics(agent)].concat();
         self.outlook(found, topics)
@@ -79,7 +79,7 @@ impl Look<'_> {
     pub fn review_claim_outlook(&self, only: Option<&Specialty>) -> Result<Outlook, Refusal> {
         let (agent, _) = self.actor.window()?;
         let mut outlook = self.review_outlook(only)?;
-        outlook.found |= self.is_stopped(agent)?;
+        outlook.found |= self.stop(agent)?.is_some();
         outlook.topics.extend(agent_topics(agent));
         Ok(outlook)
     }

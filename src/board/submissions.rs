@@ -17,7 +17,7 @@ use crate::domain::submission::{
     began, owner_of,
 };
 use crate::domain::task::Task;
-use crate::domain::verdict::Decision;
+use crate::domain::verdict::sent_back;
 
 /// Maximum number of other tasks whose scopes are looked at.
 const MAX_OTHERS: usize = 500;
@@ -50,14 +50,12 @@ impl Look<'_> {
     /// The attempt with which the work of the newest of these was begun.
     fn first_of_work<'a>(&self, task: &Task, attempts: &'a [Attempt]) -> Result<Option<&'a Attempt>, Refusal> {
         let verdicts = self.store.verdicts(task.key, MAX_ATTEMPTS_READ)?;
-        let sent_back = verdicts.iter().filter(|one| one.verdict == Decision::ChangesRequested);
-        let sent_back: Vec<u32> = sent_back.map(|one| one.attempt).collect();
         let tried = attempts.iter().map(|attempt| Tried {
             number: attempt.number,
             workspace: &attempt.workspace,
             is_submitted: attempt.ended.is_some_and(|(_, outcome)| outcome == Outcome::Finished),
         });
-        let first = began(tried, &sent_back);
+        let first = began(tried, &sent_back(&verdicts));
         Ok(first.and_then(|first| attempts.iter().find(|attempt| attempt.number == first.number)))
     }
 
@@ -97,12 +95,7 @@ impl Turn<'_> {
         review: Review,
     ) -> Result<(), Refusal> {
         let attempts = self.store.attempts(task.key, MAX_ATTEMPTS_READ)?;
-        // The present one has ended already, and is none that was accepted.
-        let open: Vec<Attempt> = attempts
-            .iter()
-            .map(|one| if one.key == attempt.key { Attempt { ended: None, ..one.clone() } } else { one.clone() })
-            .collect();
-        let first = self.look().first_of_work(task, &open)?.cloned();
+        let first = self.look().first_of_work(task, &attempts)?.cloned();
         let (base, since) = first.map_or_else(
             || (attempt.workspace.head.clone(), attempt.started_at),
             |first| (first.workspace.head, first.started_at),

@@ -147,11 +147,6 @@ impl Look<'_> {
         Ok(found.into_iter().map(notice_view).collect())
     }
 
-    /// True when a message waits that comes before everything else.
-    pub(super) fn is_stopped(&self, agent: &Agent) -> Result<bool, Refusal> {
-        Ok(!self.unread_messages(agent, STOPS, 1)?.is_empty())
-    }
-
     /// The refusal of new work while a message of priority 0 is unread.
     pub(super) fn stop(&self, agent: &Agent) -> Result<Option<Refusal>, Refusal> {
         let Some(first) = self.unread_messages(agent, STOPS, 1)?.pop() else { return Ok(None) };

@@ -20,7 +20,7 @@ use crate::domain::attempt::Outcome;
 use crate::domain::id::{HostId, Module};
 use crate::domain::refusal::{Code, Refusal};
 use crate::domain::submission::{Tried, WorkBase, began};
-use crate::domain::verdict::Decision;
+use crate::domain::verdict::sent_back;
 use crate::ops::call::{Caller, Shared as _};
 use crate::ops::status::History;
 use crate::ops::surroundings::Surroundings;
@@ -366,14 +366,12 @@ impl Surroundings for Client<'_> {
         if attempts.first().is_none_or(|attempt| attempt.ended_at.is_some()) {
             return WorkBase::default();
         }
-        let sent_back = verdicts.iter().filter(|one| one.verdict == Decision::ChangesRequested);
-        let sent_back: Vec<u32> = sent_back.map(|one| one.attempt).collect();
         let tried = attempts.iter().map(|attempt| Tried {
             number: attempt.attempt,
             workspace: &attempt.workspace,
             is_submitted: attempt.outcome == Some(Outcome::Finished),
         });
-        let claimed = began(tried, &sent_back).and_then(|first| first.workspace.head.clone());
+        let claimed = began(tried, &sent_back(&verdicts)).and_then(|first| first.workspace.head.clone());
         WorkBase { claimed, submitted: attempts.into_iter().skip(1).find_map(|attempt| attempt.submitted?.head) }
     }
 }

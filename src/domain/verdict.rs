@@ -30,3 +30,9 @@ pub struct Verdict {
     /// When.
     pub at: Millis,
 }
+
+/// The attempts of which a reviewer wanted more.
+pub fn sent_back(verdicts: &[Verdict]) -> Vec<u32> {
+    let sent_back = verdicts.iter().filter(|one| one.verdict == Decision::ChangesRequested);
+    sent_back.map(|one| one.attempt).collect()
+}
