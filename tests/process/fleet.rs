@@ -111,6 +111,8 @@ struct Worker<'a> {
     play: Play,
     report: &'a Report,
     requests: usize,
+    /// How long its last command took that was not killed.
+    last: Duration,
 }
 
 impl Worker<'_> {
@@ -124,12 +126,18 @@ impl Worker<'_> {
             let cuts = self.host.cuts();
             let words = [words, &["--agent-id", &self.agent, "--request-id", &request, "--json"]].concat();
             let mut command = self.host.command(&words);
+            let started = Instant::now();
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             if self.dice.below(self.play.kill_one_in) == 0 {
-                std::thread::sleep(Duration::from_millis(self.dice.below(120)));
+                // Somewhere in the time that a command takes here: it is to be met at work, on a fast host as on a slow one.
+                let percent = u32::try_from(self.dice.below(100)).unwrap();
+                std::thread::sleep(self.last * percent / 100);
                 let _ = child.kill();
             }
             let output = child.wait_with_output().unwrap();
+            if output.status.code().is_some() {
+                self.last = started.elapsed().max(Duration::from_millis(1));
+            }
             let Some(code) = output.status.code() else {
                 self.report.kills.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -184,7 +192,9 @@ pub fn play(hosts: &[Host], play: Play, meanwhile: impl FnOnce(&Report) + Send) 
             let (host, agent) = (&hosts[number % hosts.len()], format!("w{number}"));
             let own: Vec<String> = (number..play.tasks).step_by(workers).map(|task| format!("t{task}")).collect();
             let dice = Dice(0x9e37_79b9_7f4a_7c15 ^ ((number as u64 + 1) << 20));
-            scope.spawn(move || Worker { host, agent, dice, play, report, requests: 0 }.work(&own));
+            scope.spawn(move || {
+                Worker { host, agent, dice, play, report, requests: 0, last: Duration::from_millis(60) }.work(&own);
+            });
         }
         meanwhile(report);
     });

@@ -126,7 +126,7 @@ fn hosts_lose_nothing(options: &'static str) {
         let ahead = ahead.with("FAKETIME", "+1h").with("DONT_FAKE_MONOTONIC", "1");
         let hosts = [mounts.host("a"), ahead, mounts.host("c")];
         assert_eq!(hosts[0].json(&["init"])["storage"], "shared");
-        let report = play(&hosts, Play { tasks: 30, workers: 2, kill_one_in: 8 }, |report| {
+        let report = play(&hosts, Play { tasks: 30, workers: 2, kill_one_in: 5 }, |report| {
             let done = || report.acknowledged.load(Ordering::Relaxed);
             wait_until("some work", || done() > 10);
             let mut command = hosts[0].command(&["add-task", "stopped", "--title", "By the stopped one", "--json"]);
@@ -149,7 +149,8 @@ fn hosts_lose_nothing(options: &'static str) {
             assert_eq!((output.status.code(), &said["error"]["code"]), (Some(7), &"busy".into()), "{output:?}");
             hosts[0].json(&["add-task", "stopped", "--title", "Once more"]);
         });
-        assert!(report.kills.load(Ordering::Relaxed) > 5, "processes were killed");
+        let kills = report.kills.load(Ordering::Relaxed);
+        assert!(kills > 5, "{kills} processes were killed");
         assert!(!mounts.plan(".callboard/lock.d").exists(), "nobody left a lock behind");
     }
 }
