@@ -31,13 +31,26 @@ fn repaired(project: &Project) -> Value {
     run.json()
 }
 
-/// A page without the counts that the event of a repair raises.
+/// Removes what is left of each lease: it depends on the second in which the page was rendered.
+fn remove_remaining_times(json: &mut Value) {
+    match json {
+        Value::Object(map) => {
+            map.remove("expires_in_seconds");
+            map.values_mut().for_each(remove_remaining_times);
+        }
+        Value::Array(list) => list.iter_mut().for_each(remove_remaining_times),
+        _ => {}
+    }
+}
+
+/// A page without the counts that the event of a repair raises, and without remaining times.
 fn without_presence(page: &str) -> String {
     match serde_json::from_str::<Value>(page) {
         Ok(mut json) => {
             if let Some(board) = json.get_mut("board").and_then(Value::as_object_mut) {
                 board.retain(|key, _| !["presence", "event_seq", "changed_at"].contains(&key.as_str()));
             }
+            remove_remaining_times(&mut json);
             json.to_string()
         }
         Err(_) => page.lines().filter(|line| !line.starts_with("Revision ")).collect::<Vec<_>>().join("\n"),
