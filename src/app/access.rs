@@ -31,6 +31,7 @@ use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
 use crate::projection::refresh::Bundles;
 use crate::projection::render::Drawing;
+use crate::store::sqlite::companions::beside;
 use crate::store::sqlite::{Guarded, OpenOptions, SqliteStore, is_wal};
 use crate::store::{Access, Store as _, Transaction};
 use serde::Serialize;
@@ -371,7 +372,7 @@ pub(super) fn unread(refusal: Refusal) -> Refused {
 }
 
 fn journal(place: &Place) -> PathBuf {
-    place.plan.join("coordination.db-journal")
+    beside(&place.database(), "-journal")
 }
 
 fn lost(place: &Place) -> Refusal {

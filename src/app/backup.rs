@@ -14,7 +14,6 @@ use serde_json::json;
 use super::access::{App, unread};
 use super::error::refusal;
 use super::leftovers;
-use super::locate::DATABASE;
 use super::locks::Held;
 use super::order::Order;
 use super::place::Place;
@@ -33,6 +32,7 @@ use crate::platform::file::{self, Durability};
 use crate::platform::file_lock::{self, Share};
 use crate::platform::host::Host;
 use crate::store::StoreError;
+use crate::store::sqlite::companions::{COMPANIONS, JOURNALS, beside};
 use crate::store::sqlite::{SqliteStore, copies};
 use crate::watch::pulse as told;
 
@@ -228,15 +228,15 @@ impl App {
         // What a journal would take back is not in the new file. A database that opens takes its own back first.
         drop(self.store(place, held));
         still_ours();
-        for end in ["-journal", "-wal", "-shm"] {
-            file::remove(&place.plan.join(format!("{DATABASE}{end}"))).map_err(platform)?;
+        for end in COMPANIONS {
+            file::remove(&beside(&place.database(), end)).map_err(platform)?;
         }
         still_ours();
         file::settle(drafted, &place.database()).map_err(platform)?;
         let pulse = Pulse::of(board, None, Rung::All);
         still_ours();
         pulse::ring(place, &self.settings, &pulse, &host.id).map_err(platform)?;
-        file::remove(Path::new(&format!("{}-journal", drafted.display()))).map_err(platform)
+        file::remove(&beside(drafted, "-journal")).map_err(platform)
     }
 
     /// Keeps the database as it is, with its journal, under a name of its own.
@@ -250,11 +250,11 @@ impl App {
         let name = format!("before-{why}-{}.db", self.nonce()?);
         let kept = directory.join(&name);
         file::copy(&place.database(), &kept).map_err(platform)?;
-        for end in ["-journal", "-wal"] {
-            let beside = place.plan.join(format!("{DATABASE}{end}"));
+        for end in JOURNALS {
+            let journal = beside(&place.database(), end);
             // An empty journal is how every commit leaves it.
-            if std::fs::metadata(&beside).is_ok_and(|meta| meta.len() > 0) {
-                file::copy(&beside, &directory.join(format!("{name}{end}"))).map_err(platform)?;
+            if std::fs::metadata(&journal).is_ok_and(|meta| meta.len() > 0) {
+                file::copy(&journal, &beside(&kept, end)).map_err(platform)?;
             }
         }
         file::sync_directory_of(&kept).map_err(platform)?;

@@ -11,16 +11,15 @@ use super::locks::Held;
 use super::order::digest;
 use super::place::Place;
 use crate::platform::{file, file_lock};
+use crate::store::sqlite::companions::{COMPANIONS, beside};
 
-/// What SQLite keeps beside a database, and the database itself.
-const PARTS: [&str; 4] = ["", "-journal", "-wal", "-shm"];
 /// What restores and repairs make in `.callboard`: each is followed by eight hexadecimal digits.
 const WORK: [&str; 3] = ["restore-", "repair-", "damaged-"];
 
 /// Removes a database that nobody uses, with what SQLite keeps beside it. What cannot be removed is left for the next time.
 pub(super) fn remove_database(path: &Path) {
-    for part in PARTS {
-        let _ = file::remove(&with_part(path, part));
+    for end in all_parts() {
+        let _ = file::remove(&beside(path, end));
     }
 }
 
@@ -36,7 +35,7 @@ pub(super) fn draft_of(target: &Path, place: &Place, nonce: &str) -> PathBuf {
 /// Removes what killed restores and repairs left in `.callboard`. The board's lock is held as a writer.
 pub(super) fn sweep_work(place: &Place, _writer: &Held) {
     let is_work = |name: &str| {
-        let stem = PARTS.iter().find_map(|part| name.strip_suffix(part)?.strip_suffix(".db"));
+        let stem = all_parts().find_map(|part| name.strip_suffix(part)?.strip_suffix(".db"));
         stem.is_some_and(|stem| WORK.iter().any(|kind| stem.strip_prefix(kind).is_some_and(is_nonce)))
     };
     for path in names(&place.internal()).into_iter().filter(|name| is_work(name)) {
@@ -65,7 +64,7 @@ pub(super) fn sweep_drafts(directory: &Path, place: &Place, _writer: &Held) {
 
 /// The draft that a name belongs to: `.NAME.BOARD-NONCE.tmp`, or a part of it.
 fn draft_in<'a>(name: &'a str, place: &Place) -> Option<&'a str> {
-    let stem = PARTS.iter().find_map(|part| name.strip_suffix(part)?.strip_suffix(DRAFT))?;
+    let stem = all_parts().find_map(|part| name.strip_suffix(part)?.strip_suffix(DRAFT))?;
     let (_, made) = stem.strip_prefix('.')?.rsplit_once('.')?;
     let (board, nonce) = made.split_once('-')?;
     (board == board_digest(place) && is_nonce(nonce)).then(|| &name[..stem.len() + DRAFT.len()])
@@ -83,10 +82,9 @@ fn is_stray_journal(directory: &Path, name: &str) -> bool {
         && !directory.join(format!(".{target}.{nonce}.tmp")).exists()
 }
 
-fn with_part(path: &Path, part: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(part);
-    name.into()
+/// Endings of a database and of what SQLite keeps beside it.
+fn all_parts() -> impl Iterator<Item = &'static str> {
+    [""].into_iter().chain(COMPANIONS)
 }
 
 fn board_digest(place: &Place) -> String {

@@ -20,6 +20,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::file;
 use crate::platform::obstacle::{self, Belongs};
 use crate::projection::pages::PAGES;
+use crate::store::sqlite::companions::{COMPANIONS, beside};
 
 /// Files in `.callboard` that are locked or written in place.
 const IN_PLACE: &[&str] = &["gate", "lock", "clock", "projection", "prune", "pulse", "bells", "bell-rope"];
@@ -52,9 +53,8 @@ fn names(place: &Place, queue: Option<&Path>) -> Vec<Named> {
     names.extend(REPLACED.iter().map(|name| (internal.join(name), Belongs::Page)));
     // SQLite's files. What a repair makes of a database that is moved aside is what it makes of one that is lost.
     let database = place.database();
-    let of_database =
-        |end: &str| database.with_file_name(format!("{}{end}", database.file_name().unwrap_or_default().display()));
-    names.extend(["", "-journal", "-wal", "-shm"].map(|end| (of_database(end), Belongs::Data)));
+    let companions = COMPANIONS.map(|end| (beside(&database, end), Belongs::Data));
+    names.extend([(database, Belongs::Data)].into_iter().chain(companions));
     // git would wait for what a pipe never says.
     names.push((place.plan.join(".gitignore"), Belongs::Data));
     names.extend(PAGES.iter().map(|page| (place.plan.join(page.name), Belongs::Page)));

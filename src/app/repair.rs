@@ -28,6 +28,7 @@ use crate::domain::refusal::{Code, Refusal};
 use crate::platform::file;
 use crate::platform::file_lock::Share;
 use crate::platform::host::Host;
+use crate::store::sqlite::companions::{JOURNALS, beside};
 use crate::store::sqlite::salvage::{Saved, salvage};
 use crate::store::sqlite::{SqliteStore, copies};
 use crate::store::{Access, Store as _};
@@ -194,9 +195,8 @@ impl App {
     ) -> Result<bool, Refused> {
         let platform = |error| unread(refusal(&error));
         file::copy(&place.database(), scratch).map_err(platform)?;
-        for end in ["-journal", "-wal"] {
-            let from = place.plan.join(format!("{}{end}", super::locate::DATABASE));
-            file::copy(&from, Path::new(&format!("{}{end}", scratch.display()))).map_err(platform)?;
+        for end in JOURNALS {
+            file::copy(&beside(&place.database(), end), &beside(scratch, end)).map_err(platform)?;
         }
         let backup = match backup {
             Some(path) => Some(self.given_backup(place, path).map_err(unread)?),

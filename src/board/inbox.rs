@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::bundles::Bundle;
 use super::look::Look;
 use super::outlook::Outlook;
+use super::paging::first_of;
 use super::streams::agent_topics;
 use crate::domain::actor::Actor;
 use crate::domain::agent::Agent;
@@ -137,21 +138,17 @@ impl Look<'_> {
         before: Option<HandoffKey>,
         limit: usize,
     ) -> Result<(Vec<HandoffView>, Option<HandoffKey>), Refusal> {
-        let mut found = Vec::new();
-        let mut place = before;
-        loop {
-            let page = self.store.handoffs(None, place, BATCH)?;
-            let was_all = page.len() < BATCH;
-            place = page.last().map(|handoff| handoff.key);
-            let fits = |handoff: &Handoff| {
-                status.map_or(handoff.status.is_live(), |status| handoff.status == status)
-                    && target.is_none_or(|target| handoff.audience.is_within(target))
-            };
-            found.extend(page.into_iter().filter(fits).take(limit + 1 - found.len()));
-            if was_all || found.len() > limit {
-                break;
-            }
-        }
+        let fits = |handoff: &Handoff| {
+            status.map_or(handoff.status.is_live(), |status| handoff.status == status)
+                && target.is_none_or(|target| handoff.audience.is_within(target))
+        };
+        let mut found = first_of(
+            before,
+            (BATCH, limit + 1),
+            |before, size| self.store.handoffs(None, before, size),
+            |handoff| Some(handoff.key),
+            |handoff| Ok(Some(handoff).filter(fits)),
+        )?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|handoff| handoff.key);
@@ -163,20 +160,14 @@ impl Look<'_> {
         if self.board.pending.handoffs == 0 {
             return Ok(None);
         }
-        let mut after = None;
-        loop {
-            let batch = self.store.oldest_handoffs(after, BATCH)?;
-            let is_last = batch.len() < BATCH;
-            for handoff in batch {
-                after = Some(handoff.key);
-                if self.is_for_actor(&handoff)? {
-                    return self.handoff_view(handoff).map(Some);
-                }
-            }
-            if is_last {
-                return Ok(None);
-            }
-        }
+        let first = first_of(
+            None,
+            (BATCH, 1),
+            |after, size| self.store.oldest_handoffs(after, size),
+            |handoff| Some(handoff.key),
+            |handoff| Ok(self.is_for_actor(&handoff)?.then_some(handoff)),
+        )?;
+        first.into_iter().next().map(|handoff| self.handoff_view(handoff)).transpose()
     }
 
     fn is_for_actor(&self, handoff: &Handoff) -> Result<bool, Refusal> {

@@ -39,6 +39,7 @@ mod nothing;
 pub mod notices;
 pub mod outlook;
 pub mod pages;
+mod paging;
 #[cfg(test)]
 mod plays;
 pub mod preflight;

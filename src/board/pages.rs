@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{EventView, notice_view};
 use super::inbox::{BundlePage, HandoffView};
 use super::look::Look;
+use super::paging::first_of;
 use super::preflight::PreflightView;
 use super::stalled::Stalled;
 use super::views::{LeaseView, TaskView};
@@ -336,23 +337,13 @@ impl Look<'_> {
 
     /// What is offered next and that nobody works on: what was handed over, or whose lease ran out, stands among the active.
     fn open_offers(&self) -> Result<Vec<Task>, Refusal> {
-        let (mut open, mut place) = (Vec::new(), None);
-        loop {
-            let batch = self.store.offers(Offers::All, place, ROWS)?;
-            let is_last = batch.len() < ROWS;
-            for task in batch {
-                place = Some(OfferPlace { score: rank::score(&task), key: task.key });
-                if task.state == TaskState::Open {
-                    open.push(task);
-                }
-                if open.len() == ROWS {
-                    return Ok(open);
-                }
-            }
-            if is_last {
-                return Ok(open);
-            }
-        }
+        first_of(
+            None,
+            (ROWS, ROWS),
+            |place, size| self.store.offers(Offers::All, place, size),
+            |task| Some(OfferPlace { score: rank::score(task), key: task.key }),
+            |task| Ok(Some(task).filter(|task| task.state == TaskState::Open)),
+        )
     }
 
     pub(super) fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>, Refusal> {

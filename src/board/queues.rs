@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 
 use super::look::Look;
+use super::paging::first_of;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, Specialty};
 use crate::domain::lease::{Lease, LeaseKind};
@@ -225,26 +226,16 @@ impl Look<'_> {
         limit: usize,
     ) -> Result<Vec<Task>, Refusal> {
         let filter = ReviewFilter { work_of: agent.map_or(WorkOf::Anybody, WorkOf::AllBut), specialty: only };
-        let (mut list, mut after) = (Vec::new(), None);
         if self.board.counts.of(TaskState::Review) == 0 {
-            return Ok(list);
+            return Ok(Vec::new());
         }
-        loop {
-            let batch = self.store.reviews(filter, after, NEXT_BATCH)?;
-            let is_last = batch.len() < NEXT_BATCH;
-            for task in batch {
-                after = Some(ReviewPlace { priority: task.priority, changed_at: task.changed_at, key: task.key });
-                if self.hindrance_to_review(&task, agent)?.is_none() {
-                    list.push(task);
-                }
-                if list.len() == limit {
-                    return Ok(list);
-                }
-            }
-            if is_last {
-                return Ok(list);
-            }
-        }
+        first_of(
+            None,
+            (NEXT_BATCH, limit),
+            |after, size| self.store.reviews(filter, after, size),
+            |task| Some(ReviewPlace { priority: task.priority, changed_at: task.changed_at, key: task.key }),
+            |task| Ok(self.hindrance_to_review(&task, agent)?.is_none().then_some(task)),
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{EventView, notice_view};
 use super::look::Look;
+use super::paging::first_of;
 use super::turn::Turn;
 use crate::domain::actor::Actor;
 use crate::domain::agent::Agent;
@@ -106,28 +107,25 @@ impl Look<'_> {
         if self.board.pending.notifications == 0 {
             return Ok(Vec::new());
         }
-        let mut place = self.store.cursor(&self.own_cursor())?.map_or(0, |cursor| cursor.acknowledged);
+        let read = self.store.cursor(&self.own_cursor())?.map_or(0, |cursor| cursor.acknowledged);
         let audiences = Some(self.audiences_of(agent)?);
         let filter = NoticeFilter { audiences, unresolved: true, ..filter.clone() };
-        let mut found = Vec::new();
-        loop {
-            let page = self.store.notices(&filter, place, PAGE)?;
-            let is_last = page.len() < PAGE;
-            for notice in page {
-                place = notice.event.seq;
-                // Whoever said it to a group has read it.
-                let is_own = notice.event.actor.as_deref() == Some(agent.id.as_str());
-                if !is_own && wanted(&notice.event) {
-                    found.push(notice);
-                }
-                if found.len() == most {
-                    return Ok(found);
-                }
-            }
-            if is_last {
-                return Ok(found);
-            }
-        }
+        self.first_notices(&filter, read, most, |notice| {
+            // Whoever said it to a group has read it.
+            let is_own = notice.event.actor.as_deref() == Some(agent.id.as_str());
+            Ok(Some(notice).filter(|notice| !is_own && wanted(&notice.event)))
+        })
+    }
+
+    fn first_notices<T>(
+        &self,
+        filter: &NoticeFilter,
+        after: u64,
+        most: usize,
+        pick: impl FnMut(Notice) -> Result<Option<T>, Refusal>,
+    ) -> Result<Vec<T>, Refusal> {
+        let page = |place, size| self.store.notices(filter, place, size);
+        first_of(after, (PAGE, most), page, |notice| notice.event.seq, pick)
     }
 
     fn unread_messages(&self, agent: &Agent, priority: u8, most: usize) -> Result<Vec<Notice>, Refusal> {
@@ -184,23 +182,12 @@ impl Look<'_> {
         let audiences = Some(vec![Audience::Agent(acting.agent.id.clone())]);
         let kind = Some(EventKind::LeaseLost);
         let filter = NoticeFilter { kind, audiences, unresolved: true, ..NoticeFilter::default() };
-        let (mut place, mut lost) = (0, Vec::new());
-        loop {
-            let page = self.store.notices(&filter, place, PAGE)?;
-            let is_last = page.len() < PAGE;
-            for Notice { event, .. } in page {
-                place = event.seq;
-                let task = event.module.as_ref().map(|module| self.store.task(module)).transpose()?.flatten();
-                if let Some(task) = task
-                    && !self.is_of_another_window(&event, acting.session.as_ref())?
-                {
-                    lost.push(LostLease::of(&event, &task));
-                }
-            }
-            if is_last {
-                return Ok(lost);
-            }
-        }
+        self.first_notices(&filter, 0, usize::MAX, |Notice { event, .. }| {
+            let task = event.module.as_ref().map(|module| self.store.task(module)).transpose()?.flatten();
+            let Some(task) = task else { return Ok(None) };
+            let is_elsewhere = self.is_of_another_window(&event, acting.session.as_ref())?;
+            Ok((!is_elsewhere).then(|| LostLease::of(&event, &task)))
+        })
     }
 
     /// True for what another window held that has not ended: it is told there.

@@ -6,6 +6,7 @@ mod attempts;
 mod audit;
 mod boards;
 mod columns;
+pub mod companions;
 pub mod copies;
 mod cursors;
 mod error;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Statement};
 
+use super::companions::{COMPANIONS, beside};
 use super::error::{translated, watch_for_failure};
 use super::{group, schema};
 use crate::domain::board::{Journal, StorageKind};
@@ -363,10 +364,8 @@ pub(super) fn distrust_schema(connection: &Connection) -> Kept<()> {
 
 /// Refuses a pipe or a link in place of a file that SQLite opens beside the database: it would wait for a writer.
 fn check_companions(path: &Path) -> Kept<()> {
-    for end in ["-journal", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        if std::fs::symlink_metadata(&name).is_ok_and(|meta| !meta.is_file() || meta.nlink() != 1) {
+    for end in COMPANIONS {
+        if std::fs::symlink_metadata(beside(path, end)).is_ok_and(|meta| !meta.is_file() || meta.nlink() != 1) {
             return Err(StoreError::Damaged(
                 format!("its file {end} is a link, has a second name, or is no file").into(),
             ));
